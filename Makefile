@@ -1,0 +1,56 @@
+# Two commands set everything up by themselves, on a bare Debian or Ubuntu with python3, python3-venv and make:
+#   make demo     one Python object, reached over every wire at once    (QT=1 adds a real Qt program, 250 MB)
+#   make test     all tests, with branch coverage
+# The others are for developers; `make help` lists them. PYTHON=python3.12 chooses the interpreter of a new .venv.
+
+PYTHON ?= python3
+ARGS   ?=
+TESTS  ?= tests
+MINIMUM_COVERAGE := 95
+
+setup  := @PYTHON="$(PYTHON)" bash tools/setup.sh
+bin    := .venv/bin
+pytest := $(bin)/python -m pytest
+export QT_QPA_PLATFORM ?= offscreen
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak lint types bench audit clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: ## one object on every wire at once; ARGS=--once ends by itself, QT=1 adds a real Qt program
+	$(setup) cli $(if $(filter 1 yes true,$(QT)),qt)
+	@$(bin)/everywire demo $(ARGS)
+
+test: ## all tests at small counts, branch coverage; TESTS=tests/model runs a part, without the coverage limit
+	$(setup) cli test qt
+	@$(pytest) $(TESTS) $(ARGS) $(if $(filter tests,$(TESTS)),--cov --cov-report=term --cov-fail-under=$(MINIMUM_COVERAGE))
+
+soak: ## the same tests at the full counts; prints the figures
+	$(setup) cli test qt
+	@EVERYWIRE_SOAK=1 $(pytest) $(TESTS) --timeout=3600 -rA $(ARGS)
+
+lint: ## ruff, and the import contracts of pyproject.toml
+	$(setup) cli test dev
+	@$(bin)/ruff check
+	@$(bin)/lint-imports
+
+types: ## mypy --strict and pyright strict
+	$(setup) cli test dev
+	@$(bin)/mypy
+	@$(bin)/pyright
+
+bench: ## our calls beside PySide6, gRPC, D-Bus, … and a C floor, in one run; ARGS=… goes to `python -m benchmarks rpc`
+	$(setup) cli qt bench
+	@bash tools/debian.sh gcc:gcc libc6-dev:/usr/include/stdio.h
+	@$(bin)/python -m benchmarks rpc $(ARGS)
+
+audit: ## known vulnerabilities of what is installed, and the bans on pickle, eval and the like
+	$(setup) cli test dev
+	@$(pytest) -q -m gate tests/test_architecture.py
+	@bash tools/audit.sh
+
+clean: ## everything that was made here, .venv too
+	rm -rf .venv build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,30 @@
+"""The command `python -m benchmarks SUITE [options]`: it only chooses the suite."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+SUITES: Final = {
+    "rpc": "one call, int -> int, between two processes, beside every peer",
+    "local": "setting, getting and emitting in one process, beside PySide6",
+    "imports": "wall time of `import everywire` in a fresh interpreter",
+}
+"""Suite -> what it measures. Each is a module of this package with `main(arguments) -> exit code`."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the suite named first with the rest as its options; return its exit code."""
+    if not arguments or arguments[0] not in SUITES:
+        width = max(map(len, SUITES))
+        print("usage: python -m benchmarks SUITE [--help | options]", file=sys.stderr)
+        for name, meaning in SUITES.items():
+            print(f"  {name:{width}}  {meaning}", file=sys.stderr)
+        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
+    suite = import_module(f"{__package__}.{arguments[0]}")
+    return int(suite.main(arguments[1:]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""everywire: one object, every wire. A typed Python class is published at once over many inter-process mechanisms.
+
+The names below are loaded when they are first used, so that `import everywire` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from everywire.errors import (
+        AddressError,
+        AddressInUse,
+        Code,
+        EverywireError,
+        Fault,
+        ForkedError,
+        InsecureBind,
+        LimitExceeded,
+        LinkError,
+        LocalProtocolError,
+        MissingExtra,
+        ModelError,
+        NeedsLoop,
+        OutOfRange,
+        RemoteProtocolError,
+        SignatureMismatch,
+        UnsupportedPlatform,
+        WrongThread,
+    )
+    from everywire.memory import Memory
+    from everywire.model import (
+        BoundSignal,
+        Computed,
+        Contract,
+        Object,
+        Property,
+        Range,
+        Signal,
+        Unit,
+        computed,
+        contract_of,
+        f32,
+        i8,
+        i16,
+        i32,
+        i64,
+        prop,
+        signal,
+        slot,
+        u8,
+        u16,
+        u32,
+        u64,
+    )
+    from everywire.remoteobjects import RemoteObjects
+    from everywire.runtime.connecting import connect
+    from everywire.runtime.gate import current_call
+    from everywire.runtime.limits import Limits
+    from everywire.runtime.node import Node
+    from everywire.runtime.policy import Policy, Role, allow
+    from everywire.runtime.replica import ReplicaState, link_of, members
+    from everywire.runtime.serving import serve
+
+_MODULES: Final = {
+    "everywire.errors": (
+        "AddressError", "AddressInUse", "Code", "EverywireError", "Fault", "ForkedError", "InsecureBind",
+        "LimitExceeded", "LinkError", "LocalProtocolError", "MissingExtra", "ModelError", "NeedsLoop", "OutOfRange",
+        "RemoteProtocolError", "SignatureMismatch", "UnsupportedPlatform", "WrongThread",
+    ),
+    "everywire.model": (
+        "BoundSignal", "Computed", "Contract", "Object", "Property", "Range", "Signal", "Unit", "computed",
+        "contract_of", "f32", "i16", "i32", "i64", "i8", "prop", "signal", "slot", "u16", "u32", "u64", "u8",
+    ),
+    "everywire.memory": ("Memory",),
+    "everywire.remoteobjects": ("RemoteObjects",),
+    "everywire.runtime.connecting": ("connect",),
+    "everywire.runtime.gate": ("current_call",),
+    "everywire.runtime.limits": ("Limits",),
+    "everywire.runtime.node": ("Node",),
+    "everywire.runtime.policy": ("Policy", "Role", "allow"),
+    "everywire.runtime.replica": ("ReplicaState", "link_of", "members"),
+    "everywire.runtime.serving": ("serve",),
+}  # fmt: skip
+_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = (
+    "AddressError",
+    "AddressInUse",
+    "BoundSignal",
+    "Code",
+    "Computed",
+    "Contract",
+    "EverywireError",
+    "Fault",
+    "ForkedError",
+    "InsecureBind",
+    "LimitExceeded",
+    "Limits",
+    "LinkError",
+    "LocalProtocolError",
+    "Memory",
+    "MissingExtra",
+    "ModelError",
+    "NeedsLoop",
+    "Node",
+    "Object",
+    "OutOfRange",
+    "Policy",
+    "Property",
+    "Range",
+    "RemoteObjects",
+    "RemoteProtocolError",
+    "ReplicaState",
+    "Role",
+    "Signal",
+    "SignatureMismatch",
+    "Unit",
+    "UnsupportedPlatform",
+    "WrongThread",
+    "allow",
+    "computed",
+    "connect",
+    "contract_of",
+    "current_call",
+    "f32",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "link_of",
+    "members",
+    "prop",
+    "serve",
+    "signal",
+    "slot",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+)
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'everywire' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

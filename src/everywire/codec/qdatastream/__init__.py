@@ -1,0 +1,68 @@
+"""Qt's QDataStream, versions 17 to 24, both byte orders: a plain and complete codec, not the compiled hot path.
+
+`Writer` makes bytes of Python values, `Reader` makes Python values of bytes that nobody has checked: whatever the bytes
+are, a reader returns a value or raises `RemoteProtocolError`, keeps no more memory than the bytes justify, and follows
+nesting only so far. Read the modules in this order: `types` (the vocabulary), `stream` (numbers, text, bytes, lists),
+`times`, `values` (one entry per QMetaType), `names` (C++ type names), `reader` and `writer` (QVariant).
+
+Values and their Python twins:
+
+- null QString and null QByteArray read as "" and b""; `read_optional_string` and `read_optional_bytes` keep the None.
+- Lone surrogates in a QString are kept, in both directions, as Qt does ("surrogatepass").
+- Null dates, times and datetimes are None. What Python's calendar or zone database cannot hold is `Opaque`.
+- A Python object pickled by PySide is `Opaque` and never unpickled.
+"""
+
+from __future__ import annotations
+
+from everywire.codec.qdatastream.reader import Reader, UserTypes
+from everywire.codec.qdatastream.stream import DEFAULT_VERSION, ByteReader, ByteWriter
+from everywire.codec.qdatastream.types import (
+    BitArray,
+    Color,
+    EasingCurve,
+    Line,
+    LineF,
+    ObjectReference,
+    Opaque,
+    Point,
+    PointF,
+    Rect,
+    RectF,
+    RegularExpression,
+    Size,
+    SizeF,
+    Typed,
+    TypeId,
+    UnknownUserType,
+    UserTyped,
+)
+from everywire.codec.qdatastream.writer import Writer, natural_type
+
+__all__ = (
+    "DEFAULT_VERSION",
+    "BitArray",
+    "ByteReader",
+    "ByteWriter",
+    "Color",
+    "EasingCurve",
+    "Line",
+    "LineF",
+    "ObjectReference",
+    "Opaque",
+    "Point",
+    "PointF",
+    "Reader",
+    "Rect",
+    "RectF",
+    "RegularExpression",
+    "Size",
+    "SizeF",
+    "TypeId",
+    "Typed",
+    "UnknownUserType",
+    "UserTyped",
+    "UserTypes",
+    "Writer",
+    "natural_type",
+)

@@ -1,0 +1,184 @@
+"""Reading QVariants and the user types inside them: containers by C++ name, enums, gadgets, Remote Objects' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from everywire.codec.qdatastream.names import (
+    CORE,
+    LISTS,
+    MAPS,
+    PAIRS,
+    TypeName,
+    number_on_wire,
+    parse_type_name,
+    type_of_number,
+)
+from everywire.codec.qdatastream.stream import DEFAULT_VERSION, Buffer, ByteReader, Integer, Order, as_text
+from everywire.codec.qdatastream.types import ObjectReference, Opaque, TypeId, UnknownUserType
+from everywire.codec.qdatastream.values import VALUES
+from everywire.errors import RemoteProtocolError
+
+T = TypeVar("T")
+
+MAX_DEPTH: Final = 64
+"""How many lists, maps, structures and variants may be inside each other."""
+
+UserTypes = Mapping[str, int | tuple[str, ...]]
+"""What the peer said about its types: C++ name to the size of an enum in bytes, or the property names of a gadget."""
+
+NO_TYPES: Final[UserTypes] = MappingProxyType({})
+
+_ENUM_KINDS: Final[dict[int, Integer]] = {1: "i8", 2: "i16", 8: "i64"}
+
+
+class Reader(ByteReader):
+    """A bounded reader of QVariants; `types` names the enums and gadgets that may occur.
+
+    Every method raises `RemoteProtocolError` for malformed bytes, and its subclass `UnknownUserType` for a value whose
+    layout is not known. The reader is of no further use after either.
+    """
+
+    def __init__(
+        self,
+        data: Buffer,
+        position: int = 0,
+        end: int | None = None,
+        *,
+        order: Order = "<",
+        version: int = DEFAULT_VERSION,
+        types: UserTypes = NO_TYPES,
+        max_depth: int = MAX_DEPTH,
+    ) -> None:
+        super().__init__(data, position, end, order=order, version=version)
+        self._types = types
+        self._levels_left = max_depth
+        self._user_number = number_on_wire(TypeId.USER, version)
+
+    def read_variant(self) -> object:
+        """A QVariant as a plain Python value; None for an invalid one."""
+        number = self.read_int("u32")
+        self.read_bool()  # "is null": says nothing, a default value of the type follows all the same
+        if number == TypeId.INVALID:
+            return None
+        if number == self._user_number:
+            return self.read_named(self.read_c_string())
+        type_id = type_of_number(number, self.version)
+        if type_id is None:
+            raise UnknownUserType(str(number))
+        return self.read_as(type_id)
+
+    def read_as(self, type_id: TypeId) -> object:
+        """The bare value of a type given by number, without the head of a QVariant."""
+        match type_id:
+            case TypeId.QVARIANT_MAP | TypeId.QVARIANT_HASH:
+                return self._nested(lambda: self._read_map(self.read_string, self.read_variant))
+            case TypeId.QVARIANT_LIST:
+                return self._nested(lambda: self.read_items(self.read_variant))
+            case TypeId.QVARIANT:
+                return self._nested(self.read_variant)
+            case _ if type_id in VALUES:
+                return VALUES[type_id].read(self)
+            case _:
+                raise UnknownUserType(type_id.name)
+
+    def read_named(self, type_name: str) -> object:
+        """The bare value of a type given by its C++ name, without the head of a QVariant.
+
+        Lists and sets become list, maps and hashes dict, pairs tuple, enums int, gadgets dict.
+        """
+        special = _SPECIAL.get(type_name)
+        if special is not None:
+            return self._nested(lambda: special(self))
+        parsed = parse_type_name(type_name)
+        if parsed is None:
+            raise UnknownUserType(type_name)
+        return self._read_parsed(parsed)
+
+    def _read_parsed(self, wanted: TypeName) -> object:
+        name, arguments = wanted
+        if not arguments:
+            return self._read_plain(name)
+        if name in LISTS and len(arguments) == 1:
+            return self._nested(lambda: self.read_items(lambda: self._read_parsed(arguments[0])))
+        if name in MAPS and len(arguments) == 2:
+            read_key, read_value = (partial(self._read_parsed, argument) for argument in arguments)
+            return self._nested(lambda: self._read_map(read_key, read_value))
+        if name in PAIRS and len(arguments) == 2:
+            return self._nested(lambda: tuple(self._read_parsed(argument) for argument in arguments))
+        raise UnknownUserType(name)
+
+    def _read_plain(self, name: str) -> object:
+        if name in CORE:
+            return self.read_as(CORE[name])
+        layout = self._types.get(name)
+        if layout is None:
+            raise UnknownUserType(name)
+        if isinstance(layout, int):
+            return self.read_int(_ENUM_KINDS.get(layout, "i32"))
+        return self._nested(lambda: {member: self.read_variant() for member in layout})
+
+    def _read_map(self, read_key: Callable[[], object], read_value: Callable[[], object]) -> dict[object, object]:
+        pairs = self.read_items(lambda: (read_key(), read_value()))
+        try:
+            return dict(pairs)
+        except TypeError as error:  # a list, for example, cannot be a key of a dict
+            raise RemoteProtocolError(f"a map with keys that Python cannot look up: {error}") from error
+
+    def _nested(self, read: Callable[[], T]) -> T:
+        if self._levels_left == 0:
+            raise RemoteProtocolError(f"values nested too deeply at byte {self.position}")
+        self._levels_left -= 1
+        value = read()
+        self._levels_left += 1
+        return value
+
+    def _read_pickle(self) -> Opaque:
+        """What PySide sends for Python objects that it cannot map: a length and a pickle, which is never opened."""
+        return Opaque(_PICKLE, self.take(self.read_int("i32")))
+
+    def _read_object_reference(self) -> ObjectReference:
+        name, type_name = self.read_string(), self.read_string()
+        kind = self.read_int("u8")
+        definition = self.read_bytes()
+        is_null = self.read_bool()
+        if kind > 2:
+            raise RemoteProtocolError(f"object {name!r} is of kind {kind}, known are 0 to 2")
+        return ObjectReference(name, type_name, kind, definition, None if is_null else self.read_bytes())
+
+    def _read_gadget_list(self) -> object:
+        """QSQ_: a container type, its value type, and a stream of its own with the value type again and the items."""
+        type_name, _, blob = as_text(self.read_bytes()), self.read_bytes(), self.read_bytes()
+        return self._read_blob(type_name, blob, key_count=0)
+
+    def _read_gadget_map(self) -> object:
+        """QAS_: as QSQ_, with a key type before each value type."""
+        type_name, _, _, blob = as_text(self.read_bytes()), self.read_bytes(), self.read_bytes(), self.read_bytes()
+        return self._read_blob(type_name, blob, key_count=1)
+
+    def _read_blob(self, type_name: str, blob: bytes, *, key_count: int) -> object:
+        """The blob is written with the peer's default stream: big endian, whatever the order of the link."""
+        inner = Reader(blob, order=">", version=self.version, types=self._types, max_depth=self._levels_left)
+        names = [as_text(inner.read_bytes()) for _ in range(key_count + 1)]
+        try:
+            if key_count:
+                value: object = inner._read_map(lambda: inner.read_named(names[0]), lambda: inner.read_named(names[1]))
+            else:
+                value = inner.read_items(lambda: inner.read_named(names[0]))
+        except UnknownUserType:
+            # The blob has a length, so nothing behind it is lost.
+            return Opaque(type_name, blob)
+        inner.expect_end()
+        return value
+
+
+_PICKLE: Final = "PySide::PyObjectWrapper"
+_SPECIAL: Final[dict[str, Callable[[Reader], object]]] = {
+    _PICKLE: Reader._read_pickle,
+    "QRemoteObjectPackets::QRO_": Reader._read_object_reference,
+    "QRemoteObjectPackets::QSQ_": Reader._read_gadget_list,
+    "QRemoteObjectPackets::QAS_": Reader._read_gadget_map,
+}

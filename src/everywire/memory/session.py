@@ -1,0 +1,214 @@
+"""Both ends of a memory link on asyncio: nothing is delivered from within the call that causes it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from everywire.errors import AddressInUse, Code, Fault, LinkError
+from everywire.memory.wire import Channel, Frame, HostedObject
+from everywire.model import Caller
+from everywire.runtime.gate import Door, authorize
+from everywire.runtime.inbound import InboundLink
+from everywire.runtime.node import Node, Publication
+from everywire.runtime.outbox import Outbox
+from everywire.runtime.pending import PendingCall
+from everywire.runtime.replica import ReplicaLink, ReplicaState
+
+_SERVERS: Final[dict[str, MemoryServer]] = {}
+
+
+class MemoryServer:
+    """A node's objects under one name of this process."""
+
+    def __init__(self, node: Node, url: str) -> None:
+        if url in _SERVERS:
+            raise AddressInUse(f"{url} is served already in this process: choose another name")
+        self.node, self.url = node, url
+        self.loop = asyncio.get_running_loop()
+        self.hosted = {name: HostedObject(publication) for name, publication in node.published.items()}
+        self.sessions: set[NodeSession] = set()
+        _SERVERS[url] = self
+
+    def added(self, publication: Publication) -> None:
+        """Show a newly published object."""
+        self.hosted[publication.name] = HostedObject(publication)
+        for session in self.sessions:
+            session.shown.set()
+
+    def removed(self, publication: Publication) -> None:
+        """Take an object back."""
+        hosted = self.hosted.pop(publication.name)
+        for session in tuple(self.sessions):
+            session.withdrawn(hosted)
+        hosted.close()
+
+    def recheck(self) -> None:
+        """Apply changed policies."""
+        for session in self.sessions:
+            session.host.recheck()
+
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks of running slots."""
+        return [task for session in self.sessions for task in session.host.running()]
+
+    async def stop_accepting(self) -> None:
+        """Take no new links."""
+        if _SERVERS.get(self.url) is self:
+            del _SERVERS[self.url]
+
+    async def close(self) -> None:
+        """Close every link."""
+        await self.stop_accepting()
+        for session in tuple(self.sessions):
+            session.host.outbox.flush()
+            session.cut(LinkError("the host closed the link"))
+        for hosted in self.hosted.values():
+            hosted.close()
+
+
+def find_server(url: str) -> MemoryServer:
+    """Return the server at *url*; raise LinkError."""
+    server = _SERVERS.get(url)
+    if server is None:
+        raise LinkError(f"nobody serves {url} in this process: serve it first, or use local: between processes")
+    if server.loop is not asyncio.get_running_loop():
+        raise LinkError(f"{url} is served by another loop: memory links stay within one loop, use local: instead")
+    return server
+
+
+class HostLink(InboundLink):
+    """The source's end of a link."""
+
+    def __init__(self, session: NodeSession, node: Node) -> None:
+        self._session = session
+        uid = os.getuid() if hasattr(os, "getuid") else None
+        super().__init__(
+            caller=Caller(wire="memory", identity="anonymous" if uid is None else f"uid:{uid}", uid=uid, loopback=True),
+            limits=node.limits,
+            tasks=node.tasks,
+            outbox=Outbox(session, node.limits, asyncio.get_running_loop().call_soon, join=tuple),
+            pause_reading=lambda: None,
+            resume_reading=lambda: None,
+            refusals=node.refusals,
+        )
+
+    def refused(self, door: Door, token: Any, fault: Fault) -> None:
+        """Answer with *fault*."""
+        self.refusals[fault.code.name] += 1
+        self.outbox.put(("failed", (door.name, token), fault))
+
+    def other(self, event: Any) -> None:
+        """Handle the wish to cancel a call."""
+        _, name, token = event
+        self.cancel(name, token)
+
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks of slots that run for this link."""
+        return [task for task, (door, _, _) in self._running.items() if not door.member.stream]
+
+
+class NodeSession:
+    """The replica's end of a link."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self.server = server
+        self.loop = asyncio.get_running_loop()
+        self.shown = asyncio.Event()
+        self._gone: asyncio.Future[Exception | None] = self.loop.create_future()
+        self._channels: dict[str, Channel] = {}
+        self._calls: list[Any] = []
+        self.host = HostLink(self, server.node)
+        server.sessions.add(self)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of the host's objects."""
+        return tuple(self.server.hosted)
+
+    async def attach(self, replica: ReplicaLink, *, patient: bool) -> None:
+        """Bind *replica* to its source; see `runtime.wires.ClientSession`."""
+        while replica.name not in self.server.hosted:
+            if not patient:
+                others = ", ".join(sorted(self.server.hosted)) or "nothing"
+                raise Fault(Code.NOT_FOUND, f"no object {replica.name!r} at {replica.url}; it offers {others}")
+            self.shown.clear()
+            await self.shown.wait()
+        hosted = self.server.hosted[replica.name]
+        if not isinstance(replica.channel, Channel):
+            replica.channel = Channel(replica, PendingCall, lambda door, arguments: stream_of(self, door, arguments))
+        self._channels[replica.name] = replica.channel
+        replica.channel.attach(hosted, self.send)
+        hosted.links[self.host] = None
+
+    async def wait_lost(self) -> Exception | None:
+        """Wait until the link is gone; return why."""
+        return await asyncio.shield(self._gone)
+
+    async def close(self) -> None:
+        """Close the link."""
+        self.cut(LinkError("the link was closed"))
+
+    def send(self, event: Any) -> None:
+        """Give an event to the host in the next turn of the loop."""
+        if not self._calls:
+            self.loop.call_soon(self._deliver)
+        self._calls.append(event)
+
+    def write(self, frames: tuple[Frame, ...]) -> None:
+        """Take what the host's outbox writes."""
+        self.loop.call_soon(self._receive, frames)
+
+    def abort(self) -> None:
+        """Cut the link, as an outbox does with a peer that is too slow."""
+        self.cut(LinkError("the link was cut"))
+
+    def withdrawn(self, hosted: HostedObject) -> None:
+        """The host takes an object back."""
+        hosted.links.pop(self.host, None)
+        channel = self._channels.get(hosted.publication.name)
+        if channel is not None and channel.hosted is hosted:
+            self.host.outbox.flush()
+            self.loop.call_soon(self.cut, LinkError(f"the host withdrew {hosted.publication.name}"))
+
+    def cut(self, error: LinkError) -> None:
+        """End the link."""
+        if self._gone.done():
+            return
+        self._gone.set_result(error)
+        self.server.sessions.discard(self)
+        self.host.close()
+        for channel in self._channels.values():
+            if channel.hosted is not None:
+                channel.hosted.links.pop(self.host, None)
+            if channel.replica.state is ReplicaState.VALID:
+                channel.replica.become(ReplicaState.SUSPECT, error)
+            channel.detach(Fault(Code.UNAVAILABLE, str(error)))
+
+    def _deliver(self) -> None:
+        calls, self._calls = self._calls, []
+        if not self._gone.done():
+            self.host.receive(calls)
+
+    def _receive(self, frames: tuple[Frame, ...]) -> None:
+        for word, (name, rest), value in frames:
+            channel = self._channels[name]
+            if word in ("changed", "emitted"):
+                channel.hear(word, rest, value)
+            else:
+                channel.settle(word, rest, value)
+
+
+async def stream_of(session: NodeSession, door: Door, arguments: tuple[Any, ...]) -> AsyncIterator[Any]:
+    """Iterate over a stream of the host; the reader pulls, so nothing has to wait anywhere."""
+    if door not in session.host.granted:
+        authorize(session.host, door, arguments)
+    node = door.member.result
+    generator: Any = door.method(*arguments)
+    try:
+        async for item in generator:
+            yield item if node is None else node.convert(item)
+    finally:
+        await generator.aclose()

@@ -1,0 +1,205 @@
+"""Annotations to nodes of the type algebra; not their meaning, which is in `model/types.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+
+from everywire.errors import ModelError
+from everywire.model.types import (
+    ANY,
+    BOOL,
+    BYTES,
+    DATE,
+    DATETIME,
+    DURATION,
+    STR,
+    TIME,
+    UUID_,
+    DictOf,
+    EnumType,
+    Field,
+    Float,
+    Int,
+    ListOf,
+    OptionalOf,
+    Range,
+    StructOf,
+    TupleOf,
+    Type,
+    Unit,
+    Width,
+)
+
+_PLAIN: Final[Mapping[Any, Type]] = {
+    bool: BOOL,
+    int: Int(),
+    float: Float(),
+    str: STR,
+    bytes: BYTES,
+    bytearray: BYTES,
+    memoryview: BYTES,
+    datetime: DATETIME,
+    date: DATE,
+    time: TIME,
+    timedelta: DURATION,
+    UUID: UUID_,
+    Any: ANY,
+    object: ANY,
+}
+
+_STRUCTS: dict[type, StructOf] = {}  # one node per class, so that equal classes mean equal types
+
+
+def type_of(annotation: Any) -> Type:
+    """Return the node for *annotation*; raise ModelError when no wire could carry it."""
+    try:
+        if annotation in _PLAIN:
+            return _PLAIN[annotation]
+    except TypeError:  # an unhashable annotation is none of the plain ones
+        pass
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _annotated(annotation)
+    if origin in (Union, types.UnionType):
+        return _union(get_args(annotation))
+    if origin is not None:
+        return _generic(annotation, origin, get_args(annotation))
+    return _class(annotation)
+
+
+def unit_of(annotation: Any) -> str:
+    """Return the unit that *annotation* carries, or an empty text."""
+    metadata: Iterable[Any] = getattr(annotation, "__metadata__", ())
+    return next((item.symbol for item in metadata if isinstance(item, Unit)), "")
+
+
+def bounded(node: Type, low: float | None, high: float | None) -> Type:
+    """Return *node* with bounds; only numbers have them."""
+    if low is None and high is None:
+        return node
+    if isinstance(node, Int):
+        bounds = {"low": None if low is None else int(low), "high": None if high is None else int(high)}
+        return dataclasses.replace(node, **{key: value for key, value in bounds.items() if value is not None})
+    if isinstance(node, Float):
+        return dataclasses.replace(
+            node, low=node.low if low is None else float(low), high=node.high if high is None else float(high)
+        )
+    raise ModelError("only numbers have a minimum and a maximum")
+
+
+def _annotated(annotation: Any) -> Type:
+    base, *metadata = get_args(annotation)
+    node = type_of(base)
+    for item in metadata:
+        if isinstance(item, Width):
+            node = _width(node, item)
+        elif isinstance(item, Range):
+            node = bounded(node, item.low, item.high)
+    return node
+
+
+def _width(node: Type, width: Width) -> Type:
+    if isinstance(node, Int) and width.bits in (8, 16, 32, 64):
+        return dataclasses.replace(node, bits=width.bits, signed=width.signed)
+    if isinstance(node, Float) and width.bits in (32, 64):
+        return dataclasses.replace(node, bits=width.bits)
+    raise ModelError(f"no number of {width.bits} bits")
+
+
+def _union(arguments: tuple[Any, ...]) -> Type:
+    others = [argument for argument in arguments if argument is not type(None)]
+    if len(others) == 1:
+        return OptionalOf(type_of(others[0]))
+    raise ModelError("of unions only 'T | None' goes on every wire; use Any or a dataclass for others")
+
+
+def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Type:
+    if origin in (list, Sequence):
+        return ListOf(type_of(arguments[0]))
+    if origin in (dict, Mapping):
+        return DictOf(type_of(arguments[0]), type_of(arguments[1]))
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
+        return TupleOf((type_of(arguments[0]),), variadic=True)
+    if origin is tuple:
+        return TupleOf(tuple(type_of(argument) for argument in arguments))
+    raise unsupported(annotation)
+
+
+def _class(annotation: Any) -> Type:
+    if annotation in (list, dict, tuple):
+        raise ModelError(f"a bare {annotation.__name__} has no item type: write {annotation.__name__}[…]")
+    if not isinstance(annotation, type):
+        raise unsupported(annotation)
+    if issubclass(annotation, enum.Enum):
+        if not len(annotation):
+            raise ModelError(f"the enum {annotation.__name__} has no members")
+        return EnumType(annotation)
+    if dataclasses.is_dataclass(annotation) or issubclass(annotation, msgspec.Struct):
+        return _struct(annotation)
+    raise unsupported(annotation)
+
+
+def _struct(cls: type) -> StructOf:
+    known = _STRUCTS.get(cls)
+    if known is not None:
+        return known
+    if cls in _READING:
+        raise ModelError(f"{cls.__name__} contains itself; wires carry values, not references: use a list of ids")
+    _READING.append(cls)
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        fields = tuple(
+            Field(name, _field(cls, name, hints[name]), required=required) for name, required in _field_names(cls)
+        )
+    except NameError as error:
+        raise ModelError(f"{cls.__name__}: {error}") from None
+    finally:
+        _READING.pop()
+    node = StructOf(cls, fields, frozen=_is_frozen(cls))
+    _STRUCTS[cls] = node
+    return node
+
+
+_READING: list[type] = []
+
+
+def _field(cls: type, name: str, annotation: Any) -> Type:
+    try:
+        return type_of(annotation)
+    except ModelError as error:
+        raise ModelError(f"{cls.__name__}.{name}: {error}") from None
+
+
+def _field_names(cls: Any) -> list[tuple[str, bool]]:
+    if dataclasses.is_dataclass(cls):
+        return [
+            (f.name, f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
+            for f in dataclasses.fields(cls)
+            if f.init
+        ]
+    return [(f.name, f.required) for f in msgspec.structs.fields(cls)]
+
+
+def _is_frozen(cls: Any) -> bool:
+    if dataclasses.is_dataclass(cls):
+        parameters: Any = getattr(cls, "__dataclass_params__", None)
+        return bool(parameters.frozen)
+    return bool(cast("type[msgspec.Struct]", cls).__struct_config__.frozen)
+
+
+def unsupported(annotation: Any) -> ModelError:
+    """Return the error for an annotation that no wire could carry."""
+    text = getattr(annotation, "__name__", None) or str(annotation)
+    return ModelError(
+        f"the type {text} cannot go on a wire; use bool, int, float, str, bytes, Enum, Flag, datetime, date, time, "
+        "timedelta, UUID, list, dict, tuple, T | None, a dataclass or msgspec.Struct, or Any"
+    )

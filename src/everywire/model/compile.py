@@ -1,0 +1,97 @@
+"""Checks of arguments, compiled once per member: the general conversion of `model/types.py` in one expression.
+
+The generated source holds literals and our own identifiers only, never a name from a class or a wire.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from everywire.errors import ModelError
+from everywire.model.contract import MISSING, Member, Parameter
+from everywire.model.types import Type
+
+Check = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+Convert = Callable[[Any], Any]
+
+_NAMES: Final[dict[str, Any]] = {
+    kind.__name__: kind for kind in (bool, int, float, str, bytes, date, datetime, time, timedelta, UUID)
+}
+
+
+def compile_check(member: Member) -> Check:
+    """Return a function that takes the arguments of *member* and returns them checked and converted.
+
+    It fills in defaults of missing trailing arguments and raises ModelError or OutOfRange naming the parameter.
+    """
+    parameters = member.parameters
+    convert = _general_check(member)
+    tests = [parameter.type.test(f"a{n}") for n, parameter in enumerate(parameters)]
+    if any(test is None for test in tests):
+        return convert
+    names = ", ".join(f"a{n}" for n in range(len(parameters)))
+    condition = " and ".join(str(test) for test in tests)
+    body = f"  {names}, = a\n  if {condition}: return a\n" if parameters else "  return a\n"
+    source = f"def check(a):\n if len(a) == {len(parameters)}:\n{body} return convert(a)\n"
+    return run_source(source, {**_NAMES, "convert": convert})["check"]  # type: ignore[no-any-return]
+
+
+def compile_convert(name: str, type_: Type) -> Convert:
+    """Return a function that converts one value of the property *name*, with its name in the error."""
+    general = type_.convert
+
+    def convert(value: Any) -> Any:
+        try:
+            return general(value)
+        except ModelError as error:
+            raise type(error)(f"{name}: {error}") from None
+
+    test = type_.test("v")
+    if test is None:
+        return convert
+    source = f"def convert(v):\n return v if {test} else general(v)\n"
+    return run_source(source, {**_NAMES, "general": convert})["convert"]  # type: ignore[no-any-return]
+
+
+def exact_class(type_: Type) -> type | None:
+    """Return the class whose every instance *type_* accepts unchanged; None when values must be looked at."""
+    test = type_.test("v")
+    if test is None or not test.startswith("type(v) is ") or " and " in test:
+        return None
+    kind: type = _NAMES[test.removeprefix("type(v) is ")]
+    return kind
+
+
+def run_source(source: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Run generated *source* with *names* as its globals and return what it defined."""
+    defined: dict[str, Any] = dict(names)
+    exec(compile(source, "<everywire>", "exec"), defined)  # noqa: S102  our own literals and identifiers only
+    return defined
+
+
+def _general_check(member: Member) -> Check:
+    parameters = member.parameters
+    converts = [compile_convert(f"{member.name}({parameter.name})", parameter.type) for parameter in parameters]
+    required = sum(parameter.default is MISSING for parameter in parameters)
+
+    def check(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(arguments) > len(parameters) or len(arguments) < required:
+            raise ModelError(f"{member.name} takes {_count(parameters, required)}, got {len(arguments)}")
+        filled = (*arguments, *(parameter.default for parameter in parameters[len(arguments) :]))
+        return tuple([convert(value) for convert, value in zip(converts, filled, strict=True)])
+
+    return check
+
+
+def _count(parameters: Sequence[Parameter], required: int) -> str:
+    text = str(required) if required == len(parameters) else f"{required} to {len(parameters)}"
+    return f"{text} argument{'' if text == '1' else 's'}"
+
+
+def is_immutable_value(value: Any) -> bool:
+    """Return whether *value*, of a property of type Any, can be compared instead of copied."""
+    return isinstance(value, (*_NAMES.values(), type(None), enum.Enum))

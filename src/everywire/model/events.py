@@ -1,0 +1,66 @@
+"""The five words every wire translates: Changed and Emitted go out, a Call comes in, a Reply or a Fault answers it.
+
+They are msgspec Structs without garbage-collector tracking because a busy link makes hundreds of thousands a second;
+`Fault`, the fifth word, is an exception and lives in `errors.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from everywire.model.contract import Member
+
+
+class Changed(msgspec.Struct, frozen=True, gc=False):
+    """A property has a new value; `revision` counts the changes of its object."""
+
+    member: Member
+    value: Any
+    revision: int
+
+
+class Emitted(msgspec.Struct, frozen=True, gc=False):
+    """A signal was emitted."""
+
+    member: Member
+    arguments: tuple[Any, ...]
+
+
+class Caller(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Who calls, as far as the link could establish it; nothing here comes from a message.
+
+    `identity` is a stable name for policy and audit: ``uid:1000``, the subject of a client certificate, a login, or
+    ``anonymous``. `loopback` says that the peer is on this machine although it has no identity.
+    """
+
+    wire: str
+    identity: str = "anonymous"
+    uid: int | None = None
+    loopback: bool = False
+    encrypted: bool = False
+    address: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.identity}{' (loopback)' if self.loopback and self.identity == 'anonymous' else ''} on {self.wire}"
+        )
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A remote call or property write with everything a policy or an audit may want to know."""
+
+    target: str
+    member: Member
+    arguments: tuple[Any, ...]
+    caller: Caller
+
+
+class Reply(msgspec.Struct, frozen=True, gc=False):
+    """A call's result."""
+
+    value: Any
+
+
+Event = Changed | Emitted

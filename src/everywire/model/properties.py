@@ -1,0 +1,299 @@
+"""Properties: values that tell their observers when they change, and values computed from them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Generic, Never, Self, TypeVar, overload
+
+from everywire.errors import LocalProtocolError, ModelError
+from everywire.model.compile import compile_convert, exact_class, is_immutable_value
+from everywire.model.contract import MISSING, Member, Missing
+from everywire.model.events import Changed
+from everywire.model.state import Disconnect, State, report, wrong_thread
+from everywire.model.types import AnyType
+
+if TYPE_CHECKING:
+    from everywire.model.objects import Object
+
+T = TypeVar("T")
+
+
+class Readable(Generic[T]):
+    """What `Property` and `Computed` share: a typed handle on one value of an object."""
+
+    name = ""
+    owner: type[Object]
+    member: Member
+    """The contract's words about it; bound when the class is first used."""
+
+    def __set_name__(self, owner: type[Object], name: str) -> None:
+        self.owner, self.name = owner, name
+
+    def watch(self, instance: Object) -> AsyncIterator[T]:
+        """Iterate over the value: the present one first, then each newer one.
+
+        A reader that is slower than the changes skips to the latest value.
+        """
+        from everywire.model.waiting import watch_property
+
+        return watch_property(instance, self)
+
+    async def wait_for(self, instance: Object, condition: Callable[[T], object]) -> T:
+        """Wait until *condition* is true of the value, and return that value."""
+        from everywire.model.waiting import wait_for_property
+
+        return await wait_for_property(instance, self, condition)
+
+    def on_change(self, instance: Object, callback: Callable[[T], object]) -> Disconnect:
+        """Call *callback* with each new value; return the function that ends it."""
+        return instance._everywire.listen(self.name, callback)
+
+    def receive(self, state: State, value: Any) -> None:
+        """Store a checked *value* and tell the observers, unless it equals the present one."""
+        old = state.values.get(self.name, MISSING)
+        if type(old) is type(value) and (value == old or (value != value and old != old)):  # noqa: PLR0124  NaN
+            return
+        self._announce(state, value)
+
+    def _announce(self, state: State, value: Any) -> None:
+        name = self.name
+        state.values[name] = value
+        state.revision += 1
+        listeners = state.listeners.get(name)
+        if listeners:
+            for listener in listeners:
+                try:
+                    listener(value)
+                except Exception as error:  # noqa: BLE001  an observer's failure is not the setter's
+                    report(error, listener)
+        if state.watchers:
+            state.tell(Changed(self.member, value, state.revision))
+
+
+class Property(Readable[T]):
+    """A value that tells its observers when it changes; made by `prop`."""
+
+    def __init__(
+        self,
+        default: T | Missing,
+        factory: Callable[[], T] | None,
+        *,
+        writable: bool,
+        unit: str,
+        minimum: float | None,
+        maximum: float | None,
+        doc: str,
+        number: int | None,
+    ) -> None:
+        self.default, self.factory, self.writable = default, factory, writable
+        self.unit, self.minimum, self.maximum, self.number = unit, minimum, maximum, number
+        self.__doc__ = doc
+        self._exact: Any = MISSING  # a class whose instances need no look at all
+        self._convert: Callable[[Any], Any] = self._convert_first
+        self._compares = True
+
+    def initial(self) -> T:
+        """Return the value of a new object."""
+        if self.factory is not None:
+            return self.factory()
+        if isinstance(self.default, Missing):
+            raise ModelError(f"{self.name} has neither a default nor a factory")
+        return self.default
+
+    def bind(self, member: Member) -> None:
+        """Take the contract's words and compile the conversion; done once, when the contract is read."""
+        self.member = member
+        self._exact = exact_class(member.type) or MISSING
+        self._compares = member.type.immutable
+        if isinstance(member.type, AnyType):
+            self._compares = False
+        self._convert = compile_convert(self.name, member.type)
+
+    @overload
+    def __get__(self, instance: None, owner: type[Object]) -> Self: ...
+    @overload
+    def __get__(self, instance: Object, owner: type[Object]) -> T: ...
+    def __get__(self, instance: Object | None, owner: type[Object]) -> Self | T:
+        if instance is None:
+            return self
+        return instance._everywire.values[self.name]  # type: ignore[no-any-return]
+
+    def __set__(self, instance: Object, value: T) -> None:
+        state = instance._everywire
+        if state.owner is not None and state.owner != get_ident():
+            wrong_thread(f"the object with {self.name!r}")
+        new: Any = value
+        if type(new) is not self._exact:
+            new = self._convert(new)
+        values, name = state.values, self.name
+        old = values[name]
+        if self._compares:
+            if new == old or (new != new and old != old):  # noqa: PLR0124  NaN equals NaN here
+                return
+        elif is_immutable_value(new) and type(new) is type(old) and new == old:
+            return
+        values[name] = new
+        if name in state.dependents:
+            self._set_with_dependents(instance, state, old)
+            return
+        state.revision += 1
+        listeners = state.listeners.get(name)
+        if listeners:
+            for listener in listeners:
+                try:
+                    listener(new)
+                except Exception as error:  # noqa: BLE001  an observer's failure is not the setter's
+                    report(error, listener)
+        if state.watchers:
+            state.tell(Changed(self.member, new, state.revision))
+
+    def _convert_first(self, value: Any) -> Any:
+        from everywire.model.reading import contract_of
+
+        contract_of(self.owner)
+        return self._convert(value)
+
+    def _set_with_dependents(self, instance: Object, state: State, old: Any) -> None:
+        """Recompute what follows from the new value first, then announce all: observers see one consistent state."""
+        value = state.values[self.name]
+        changed: list[tuple[Computed[Any], Any]] = []
+        for computed_ in state.dependents[self.name]:
+            present = state.values.get(computed_.name, MISSING)
+            new = computed_.compute(instance)
+            if new is not MISSING and not (type(new) is type(present) and new == present):
+                state.values[computed_.name] = new
+                changed.append((computed_, new))
+        self._announce(state, value)
+        for computed_, new in changed:
+            if state.values.get(computed_.name) is new:  # else an observer has set an input again: that write told it
+                computed_._announce(state, new)
+
+    async def push(self, replica: Object, value: T) -> T:
+        """Ask the source of *replica* to take *value*; return the value that the source then holds.
+
+        On a source this is an assignment. Raises Fault when the source refuses: not writable, out of range, not
+        allowed, or FAILED_PRECONDITION when it kept its own value; ModelError when *value* has the wrong type.
+        """
+        state = replica._everywire
+        if state.link is None:
+            self.__set__(replica, value)
+        else:
+            await state.link.push(self, self._convert(value))
+        return state.values[self.name]  # type: ignore[no-any-return]
+
+    @contextmanager
+    def edit(self, instance: Object) -> Iterator[T]:
+        """Give a copy to change in place; assign it at the end of the `with` block unless that raised."""
+        draft = copy.deepcopy(self.__get__(instance, type(instance)))
+        yield draft
+        self.__set__(instance, draft)
+
+
+class Computed(Readable[T]):
+    """A read-only value that follows other properties; made by `computed`."""
+
+    def __init__(self, function: Callable[[Any], T], inputs: tuple[Readable[Any], ...]) -> None:
+        self.function, self.inputs = function, inputs
+        self.__doc__ = function.__doc__
+        self._convert: Callable[[Any], Any] | None = None
+
+    def bind(self, member: Member) -> None:
+        """Take the contract's words and compile the conversion; done once, when the contract is read."""
+        self.member = member
+        self._convert = compile_convert(self.name, member.type)
+
+    @overload
+    def __get__(self, instance: None, owner: type[Object]) -> Self: ...
+    @overload
+    def __get__(self, instance: Object, owner: type[Object]) -> T: ...
+    def __get__(self, instance: Object | None, owner: type[Object]) -> Self | T:
+        if instance is None:
+            return self
+        values = instance._everywire.values
+        if self.name not in values:
+            values[self.name] = self._evaluate(instance)
+        return values[self.name]  # type: ignore[no-any-return]
+
+    def __set__(self, instance: Object, value: Never) -> None:
+        inputs = ", ".join(handle.name for handle in self.inputs)
+        raise LocalProtocolError(f"{self.name} is computed from {inputs}; set those instead")
+
+    def compute(self, instance: Object) -> Any:
+        """Return the value for the present inputs; MISSING when the function failed, which is reported."""
+        try:
+            return self._evaluate(instance)
+        except Exception as error:  # noqa: BLE001  the setter of an input must not fail for it
+            report(error, self.function)
+            return MISSING
+
+    def _evaluate(self, instance: Object) -> Any:
+        if self._convert is None:
+            from everywire.model.reading import contract_of
+
+            contract_of(self.owner)
+        value = self.function(instance)
+        return value if self._convert is None else self._convert(value)
+
+
+@overload
+def prop(
+    default: T,
+    /,
+    *,
+    writable: bool = ...,
+    unit: str = ...,
+    minimum: float | None = ...,
+    maximum: float | None = ...,
+    doc: str = ...,
+    number: int | None = ...,
+) -> Property[T]: ...
+@overload
+def prop(
+    *,
+    factory: Callable[[], T],
+    writable: bool = ...,
+    unit: str = ...,
+    minimum: float | None = ...,
+    maximum: float | None = ...,
+    doc: str = ...,
+    number: int | None = ...,
+) -> Property[T]: ...
+def prop(
+    default: T | Missing = MISSING,
+    /,
+    *,
+    factory: Callable[[], T] | None = None,
+    writable: bool = False,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    doc: str = "",
+    number: int | None = None,
+) -> Property[T]:
+    """Declare a property.
+
+    *default* is the value of a new object, *factory* makes one for each (for lists and other mutable values). Remote
+    callers may set it only when *writable*. *unit* is a UCUM symbol such as ``Cel``; *minimum* and *maximum* are
+    included in the range. *number* is its fixed number on wires that have them (protobuf fields).
+    """
+    if isinstance(default, (list, dict, set, bytearray)):
+        raise ModelError("a mutable default would be shared by all objects: use prop(factory=list)")
+    if (factory is None) == isinstance(default, Missing):
+        raise ModelError("a property has either a default or a factory: prop(21.0) or prop(factory=list)")
+    return Property(
+        default, factory, writable=writable, unit=unit, minimum=minimum, maximum=maximum, doc=doc, number=number
+    )
+
+
+def computed(*inputs: Property[Any] | Computed[Any]) -> Callable[[Callable[[Any], T]], Computed[T]]:
+    """Declare a read-only property that is computed again whenever one of *inputs* changes."""
+    if not inputs:
+        raise ModelError("a computed property names its inputs: @computed(target, current)")
+
+    def declare(function: Callable[[Any], T]) -> Computed[T]:
+        return Computed(function, inputs)
+
+    return declare

@@ -1,0 +1,248 @@
+"""Signals: what an object tells everybody who is connected. Waiting for them is in `model/waiting.py`."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVarTuple, overload
+
+from everywire.errors import LocalProtocolError, ModelError, NeedsLoop
+from everywire.model.compile import Check
+from everywire.model.contract import Member
+from everywire.model.events import Emitted
+from everywire.model.slots import is_async
+from everywire.model.state import Disconnect, Home, Listener, State, report, without, wrong_thread
+
+if TYPE_CHECKING:
+    from everywire.model.objects import Object
+
+Ts = TypeVarTuple("Ts")
+
+QUEUE_LIMIT: Final = 1024
+"""Emissions that wait for one slow asynchronous connection; beyond it the oldest is dropped and counted."""
+
+current_home: ContextVar[Home | None] = ContextVar("current_home", default=None)
+"""The node whose `async with` block runs, for objects that are not published themselves."""
+
+
+class BoundSignal(Generic[*Ts]):
+    """A signal of one object: emit it, connect to it, or iterate over it."""
+
+    __slots__ = ("_blocked", "_check", "_listeners", "_state", "dropped", "member")
+
+    def __init__(self, member: Member, check: Check, state: State) -> None:
+        self.member = member
+        self.dropped = 0
+        """Emissions that slow asynchronous connections have lost."""
+        self._check, self._state = check, state
+        self._listeners: tuple[Listener, ...] = ()
+        self._blocked = 0
+
+    def emit(self, *arguments: *Ts) -> None:
+        """Tell everybody who is connected, here and on every wire; raises ModelError when *arguments* do not fit."""
+        state = self._state
+        if state.owner is not None and state.owner != get_ident():
+            wrong_thread(f"the object with {self.member.name!r}")
+        self.deliver(self._check(arguments))
+
+    def deliver(self, arguments: tuple[Any, ...]) -> None:
+        """Tell everybody about checked *arguments*; for wires."""
+        if self._blocked:
+            return
+        for listener in self._listeners:
+            try:
+                listener(*arguments)
+            except Exception as error:  # noqa: BLE001  an observer's failure is not the emitter's
+                report(error, listener)
+        if self._state.watchers:
+            self._state.tell(Emitted(self.member, arguments))
+
+    def connect(self, callback: Callable[[*Ts], object], *, weak: bool = False, once: bool = False) -> Disconnect:
+        """Call *callback* at every emission; return the function that disconnects it.
+
+        A callable with fewer parameters gets the leading arguments. Connecting twice calls twice. A coroutine
+        function, and so any slot of a source or replica, runs in the node's tasks: one emission after the other, at
+        most `QUEUE_LIMIT` waiting. *weak* holds *callback* weakly; *once* disconnects after the first emission.
+        Raises ModelError when *callback* needs more arguments than the signal has, NeedsLoop when a coroutine
+        function is connected and neither object belongs to a running node.
+        """
+        taken = arguments_taken(callback, len(self.member.parameters), self.member.name)
+        call: Listener = callback
+        if is_async(callback):
+            call = _AsyncConnection(self, callback, self._home_for(callback)).enqueue
+        elif weak:
+            call = self._weakly(callback)
+        if taken < len(self.member.parameters):
+            call = _leading(call, taken)
+        return self.attach(self._only_once(call) if once else call)
+
+    def attach(self, listener: Listener, *, first: bool = False) -> Disconnect:
+        """Call *listener* with all arguments at every emission; wires attach `first`, see `State.listen`."""
+        self._listeners = (listener, *self._listeners) if first else (*self._listeners, listener)
+
+        def disconnect() -> None:
+            self._listeners = without(self._listeners, listener)
+
+        return disconnect
+
+    def disconnect_all(self) -> None:
+        """Drop every connection."""
+        self._listeners = ()
+
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Emit nothing while the `with` block runs."""
+        self._blocked += 1
+        try:
+            yield
+        finally:
+            self._blocked -= 1
+
+    def __aiter__(self) -> AsyncIterator[tuple[*Ts]]:
+        """Iterate over the emissions from now on, always as tuples; see `model/waiting.py` for bounds."""
+        from everywire.model.waiting import SignalStream
+
+        return SignalStream(self)
+
+    def __repr__(self) -> str:
+        return f"<signal {self.member.name} with {len(self._listeners)} connections>"
+
+    def _home_for(self, callback: object) -> Home:
+        target: Any = getattr(getattr(callback, "__self__", None), "_everywire", None)
+        home = self._state.home or getattr(target, "home", None) or current_home.get()
+        if home is None:
+            raise NeedsLoop(
+                f"{self.member.name}.connect(coroutine function) needs a node to run it: publish one of the objects, "
+                "or connect inside 'async with Node():'"
+            )
+        return home
+
+    def _only_once(self, call: Listener) -> Listener:
+        def once(*arguments: Any) -> None:
+            self._listeners = without(self._listeners, once)
+            call(*arguments)
+
+        return once
+
+    def _weakly(self, callback: Callable[..., object]) -> Listener:
+        method = inspect.ismethod(callback)
+        reference: Callable[[], Any] = weakref.WeakMethod(callback) if method else weakref.ref(callback)
+
+        def call(*arguments: Any) -> None:
+            target = reference()
+            if target is None:
+                self._listeners = tuple(item for item in self._listeners if item is not call)
+            else:
+                target(*arguments)
+
+        return call
+
+
+class ReplicaSignal(BoundSignal[*Ts]):
+    """A signal of a replica: only its source emits."""
+
+    __slots__ = ()
+
+    def emit(self, *arguments: *Ts) -> None:
+        """Raise: a replica only hears."""
+        raise LocalProtocolError(f"{self.member.name} is a replica's signal: only the source emits it")
+
+
+class _AsyncConnection:
+    """Runs a coroutine function for each emission, in order, one at a time."""
+
+    def __init__(self, signal_: BoundSignal[*tuple[Any, ...]], callback: Callable[..., Any], home: Home) -> None:
+        self._signal, self._callback, self._home = signal_, callback, home
+        self._waiting: deque[tuple[Any, ...]] = deque()
+        self._running = False
+
+    def enqueue(self, *arguments: Any) -> None:
+        if len(self._waiting) >= QUEUE_LIMIT:
+            self._waiting.popleft()
+            self._signal.dropped += 1
+        self._waiting.append(arguments)
+        if not self._running:
+            self._running = True
+            self._home.spawn(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                try:
+                    await self._callback(*self._waiting.popleft())
+                except Exception as error:  # noqa: BLE001  reported like an observer's
+                    report(error, self._callback)
+        finally:
+            self._running = False
+
+
+class Signal(Generic[*Ts]):
+    """A declared signal; made by `signal`. On an object it gives the `BoundSignal`, kept in the object."""
+
+    name = ""
+    owner: type[Object]
+    member: Member
+    check: Check
+
+    def __init__(self, declaration: Callable[[Any, *Ts], None]) -> None:
+        self.declaration: Any = declaration
+        self.__doc__ = declaration.__doc__
+
+    def __set_name__(self, owner: type[Object], name: str) -> None:
+        self.owner, self.name = owner, name
+
+    @overload
+    def __get__(self, instance: None, owner: type[Object]) -> Self: ...
+    @overload
+    def __get__(self, instance: Object, owner: type[Object]) -> BoundSignal[*Ts]: ...
+    def __get__(self, instance: Object | None, owner: type[Object]) -> Self | BoundSignal[*Ts]:
+        if instance is None:
+            return self
+        return self.bound(instance)
+
+    def bound(self, instance: Object) -> BoundSignal[*Ts]:
+        """Return the signal of *instance*; the attribute finds it in the instance from then on."""
+        found: BoundSignal[*Ts] | None = vars(instance).get(self.name)
+        if found is None:
+            if not hasattr(self, "member"):
+                from everywire.model.reading import contract_of
+
+                contract_of(self.owner)
+            state = instance._everywire
+            kind = BoundSignal if state.link is None else ReplicaSignal
+            found = vars(instance)[self.name] = kind(self.member, self.check, state)
+        return found
+
+
+def signal(declaration: Callable[[Any, *Ts], None]) -> Signal[*Ts]:
+    """Declare a signal; the parameters name and type what it carries, the docstring says when it is emitted."""
+    if inspect.iscoroutinefunction(declaration):
+        raise ModelError(f"the signal {declaration.__qualname__} is a plain 'def': it only declares")
+    return Signal(declaration)
+
+
+def arguments_taken(callback: Callable[..., object], offered: int, name: str) -> int:
+    """Return how many of *offered* leading arguments *callback* takes; raise ModelError when it needs more."""
+    try:
+        parameters = inspect.signature(callback).parameters.values()
+    except (TypeError, ValueError):  # some builtins do not tell; they get everything
+        return offered
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = sum(p.default is p.empty for p in positional)
+    if needed > offered:
+        raise ModelError(f"{name} carries {offered} arguments, but the callable to connect needs {needed}")
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return offered
+    return min(len(positional), offered)
+
+
+def _leading(call: Listener, count: int) -> Listener:
+    def leading(*arguments: Any) -> object:
+        return call(*arguments[:count])
+
+    return leading

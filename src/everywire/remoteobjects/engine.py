@@ -1,0 +1,294 @@
+"""The state machine of one Qt Remote Objects link, either role: bytes in, events out. No I/O, no clock.
+
+Frames whose head (packet id, object name, call, index) is in `routes` take the fast path: the route's decoder was
+compiled when the object was published or attached. Everything else, and whatever a fast decoder does not recognize,
+takes the general path through the codec, with the same result. Both give their events in one ordered list.
+
+A route is a `Route` for calls, signals and property changes, and the table of waiting calls for an object's replies.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from everywire.codec.qdatastream import Reader, UserTypes
+from everywire.errors import Code, Fault, ModelError, RemoteProtocolError
+from everywire.remoteobjects.codec import (
+    Handshake,
+    InvokeReply,
+    Packet,
+    UnknownUserType,
+    decode_packet,
+    encode_packet,
+)
+from everywire.remoteobjects.codec.faults import FAULT_MARK, read_fault_reply
+
+VERSION: Final = "QtRO 2.0"
+MAX_FRAME: Final = 4 * 1024 * 1024
+
+_HEAD: Final = struct.Struct("<IHI")  # size, packet id, length of the name
+_SIZE: Final = struct.Struct("<I")
+_SERIAL: Final = struct.Struct("<i")
+_SMALLEST: Final = 6
+_INVOKE, _REPLY, _CHANGE = 6, 7, 8
+_QT5_HANDSHAKE: Final = b"\x00\x00\x00\x16"  # the size of a handshake, big endian
+
+
+class Broken(msgspec.Struct, frozen=True, gc=False):
+    """The peer broke the protocol; always the last event."""
+
+    error: RemoteProtocolError
+
+
+class Skipped(msgspec.Struct, frozen=True, gc=False):
+    """A sound frame held a value of a type nobody here knows; the link goes on."""
+
+    error: UnknownUserType
+    body: bytes
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """A call of ours has its result."""
+
+    call: Any
+    value: Any
+
+
+class Failed(msgspec.Struct, frozen=True, gc=False):
+    """A call of ours was refused or failed."""
+
+    call: Any
+    fault: Fault
+
+
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """A signal or a property's new value arrived; `route` knows whose."""
+
+    route: Any
+    arguments: tuple[Any, ...]
+
+
+Event = Any
+"""What `receive_data` returns: what a route's decoder makes, Answered, Failed, Skipped, a Packet, or Broken."""
+
+
+class Waiting:
+    """What a call of ours expects: `decode` reads the reply on the fast path, `lift` on the general one."""
+
+    __slots__ = ("decode", "lift", "timeout")
+
+    def __init__(
+        self, decode: Callable[[bytes, int, int], Any], lift: Callable[[Any], Any], timeout: float | None
+    ) -> None:
+        self.decode, self.lift, self.timeout = decode, lift, timeout
+
+
+class Odd:
+    """What a fast decoder returns for a frame it does not recognize."""
+
+
+class Engine:
+    """Both directions of one link.
+
+    *host* is the role: a host greets with a handshake and hears calls, a node hears everything else. *careful* turns
+    a packet of the general path into an event with full checks; without it packets are the events.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: bool,
+        max_frame: int = MAX_FRAME,
+        routes: dict[bytes, Any] | None = None,
+        careful: Callable[[Packet], Event] | None = None,
+    ) -> None:
+        self.host = host
+        self.max_frame = max_frame
+        self.routes: dict[bytes, Any] = {} if routes is None else routes
+        self.types: UserTypes = {}
+        """Enums and gadgets that the peer has announced, by C++ name."""
+        self._careful = careful
+        self._greeted = host
+        self._broken = False
+        self._parts: list[bytes] = []
+        self._have = self._need = 0
+        self._out: list[bytes] = [encode_packet(Handshake(VERSION))] if host else []
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Take bytes from the peer; return the events of all whole frames, in order."""
+        if self._broken:
+            return []
+        if self._parts:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return []
+            data = b"".join(self._parts)
+            self._parts.clear()
+        events: list[Event] = []
+        try:
+            end = self._frames(data, events)
+        except RemoteProtocolError as error:
+            self._broken = True
+            events.append(Broken(error))
+            return events
+        if end < len(data):
+            self._parts.append(data[end:] if end else data)
+            self._have = len(data) - end
+        return events
+
+    def receive_eof(self) -> list[Event]:
+        """Take the end of the peer's bytes; an end within a frame breaks the protocol."""
+        if self._broken or not self._parts:
+            return []
+        self._broken = True
+        return [Broken(RemoteProtocolError("the peer ended within a frame"))]
+
+    def data_to_send(self) -> bytes:
+        """Return, and forget, the bytes to write."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def send(self, packet: Packet) -> None:
+        """Queue a packet; hot paths make their frames themselves."""
+        self._out.append(encode_packet(packet))
+
+    def _frames(self, data: bytes, events: list[Event]) -> int:
+        """Append the events of all whole frames of *data*; return where the first incomplete one starts."""
+        route, append, unpack = self.routes.get, events.append, _HEAD.unpack_from
+        position, total, limit = 0, len(data), self.max_frame
+        while total - position >= 10:
+            size, packet_id, name_length = unpack(data, position)
+            if not _SMALLEST <= size <= limit:
+                raise self._bad_size(data, position, size)
+            end = position + 4 + size
+            if end > total:
+                self._need = end - position
+                return position
+            arguments = position + 10 + name_length
+            event: Any = None
+            try:
+                if packet_id == _INVOKE:
+                    arguments += 8
+                    found = route(data[position + 4 : arguments])
+                    if found is not None:
+                        event = found.decode(found, data, arguments, end)
+                elif packet_id == _REPLY:
+                    found = route(data[position + 4 : arguments])
+                    if found is not None:
+                        event = self._reply(found, data, arguments, end)
+                elif packet_id == _CHANGE:
+                    arguments += 4
+                    found = route(data[position + 4 : arguments])
+                    if found is not None:
+                        event = found.decode(found, data, arguments, end)
+            except (struct.error, UnicodeDecodeError, RemoteProtocolError, ModelError):
+                event = None  # the general path finds out what is wrong, and says it
+            if event is None:
+                event = self._general(data[position + 4 : end])
+            append(event)
+            position = end
+        if total - position >= 4:
+            size = _SIZE.unpack_from(data, position)[0]
+            if not _SMALLEST <= size <= limit:
+                raise self._bad_size(data, position, size)
+            self._need = size + 4
+        else:
+            self._need = 4  # so that a bad size is noticed with its last byte, however the stream is cut
+        return position
+
+    def _reply(self, waiting: dict[int, tuple[Waiting, Any]], data: bytes, position: int, end: int) -> Event | None:
+        serial = _SERIAL.unpack_from(data, position)[0]
+        entry = waiting.get(serial)
+        if entry is None:
+            return None
+        value = entry[0].decode(data, position + 4, end)
+        if value is Odd:
+            return None
+        del waiting[serial]
+        return Answered(entry[1], value)
+
+    def _general(self, body: bytes) -> Event:
+        if FAULT_MARK in body and (fault := self._fault(body)) is not None:
+            return fault
+        try:
+            packet = decode_packet(body, from_host=not self.host, types=self.types)
+        except UnknownUserType as error:
+            return self._failed_reply(body, error) or Skipped(error, body)
+        if not self._greeted:
+            self._greet(packet)
+        elif isinstance(packet, Handshake):
+            raise RemoteProtocolError("a second handshake")
+        if isinstance(packet, InvokeReply):
+            return self._answer(packet)
+        return packet if self._careful is None else self._careful(packet)
+
+    def _greet(self, packet: Packet) -> None:
+        if not isinstance(packet, Handshake):
+            raise RemoteProtocolError("the host did not begin with a handshake")
+        if packet.version != VERSION:
+            raise RemoteProtocolError(f"the host speaks {packet.version!r}; this node speaks {VERSION}")
+        self._greeted = True
+
+    def _answer(self, packet: InvokeReply) -> Event:
+        """Match a reply that the fast path did not take with the call that waits for it."""
+        waiting = self.routes.get(reply_head(packet.name), {})
+        entry = waiting.pop(packet.serial, None)
+        if entry is None:
+            return packet
+        try:
+            return Answered(entry[1], entry[0].lift(packet.value))
+        except Fault as fault:
+            return Failed(entry[1], fault)
+
+    def _fault(self, body: bytes) -> Event | None:
+        """A reply that holds a Fault, which only a host that speaks the extension sends."""
+        reply = read_fault_reply(body)
+        if reply is None or self.host:
+            return None
+        name, serial, fault = reply
+        entry = self.routes.get(reply_head(name), {}).pop(serial, None)
+        return None if entry is None else Failed(entry[1], fault)
+
+    def _failed_reply(self, body: bytes, error: UnknownUserType) -> Event | None:
+        """A result of an unknown type fails its call, so that nobody waits for it until the deadline."""
+        reader = Reader(body)
+        if reader.read_int("u16") != _REPLY:
+            return None
+        entry = self.routes.get(reply_head(reader.read_string()), {}).pop(reader.read_int("i32"), None)
+        return None if entry is None else Failed(entry[1], unreadable(error))
+
+    def _bad_size(self, data: bytes, position: int, size: int) -> RemoteProtocolError:
+        if not self._greeted and data[position : position + 4] == _QT5_HANDSHAKE:
+            return RemoteProtocolError("the host speaks the big-endian protocol of Qt 5; this node speaks QtRO 2.0")
+        return RemoteProtocolError(f"a frame of {size} bytes is not within {_SMALLEST} and {self.max_frame}")
+
+
+def unreadable(error: Exception) -> Fault:
+    """Return the Fault for a result that cannot be read."""
+    return Fault(Code.INTERNAL, f"the result cannot be read: {error}")
+
+
+def reply_head(name: str) -> bytes:
+    """Return the head under which `routes` holds the waiting calls of an object."""
+    return _head(_REPLY, name)
+
+
+def change_head(name: str, index: int) -> bytes:
+    """Return the head of a property's change."""
+    return _head(_CHANGE, name) + _SERIAL.pack(index)
+
+
+def invoke_head(name: str, call: int, index: int) -> bytes:
+    """Return the head of a call, a property write, or a signal."""
+    return _head(_INVOKE, name) + _SERIAL.pack(call) + _SERIAL.pack(index)
+
+
+def _head(packet_id: int, name: str) -> bytes:
+    text = name.encode("utf-16-le", "surrogatepass")
+    return struct.pack("<HI", packet_id, len(text)) + text

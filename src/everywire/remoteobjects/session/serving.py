@@ -1,0 +1,364 @@
+"""The host's end: a server of published objects and one session per link, between transport, engine and gate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from everywire.errors import Code, Fault, LinkError, ModelError
+from everywire.model import Caller
+from everywire.model.description import describe
+from everywire.remoteobjects.codec import (
+    AddObject,
+    Invoke,
+    InvokeReply,
+    ObjectList,
+    Packet,
+    Ping,
+    Pong,
+    RemoveObject,
+    encode_packet,
+)
+from everywire.remoteobjects.codec.faults import encode_fault_reply
+from everywire.remoteobjects.engine import Broken, Engine, Skipped
+from everywire.remoteobjects.session.streaming import OutgoingStream
+from everywire.remoteobjects.wire.extension import HELLO, NAME, WELCOME, Asked, Method, Told, answer, read_request, tell
+from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
+from everywire.runtime.gate import Door
+from everywire.runtime.inbound import InboundLink
+from everywire.runtime.node import Node, Publication
+from everywire.runtime.outbox import Outbox
+from everywire.transport import Connection, Listener, Peer, accept
+
+log: Final = logging.getLogger("everywire.remoteobjects")
+
+
+class HostServer:
+    """The objects of a node at one address."""
+
+    def __init__(self, node: Node, *, insecure: bool) -> None:
+        self.node = node
+        self.hosted: dict[str, HostedObject] = {}
+        self.routes: dict[bytes, Any] = {}
+        self.sessions: dict[HostSession, None] = {}  # oldest first
+        self._insecure = insecure
+        self._listener: Listener | None = None
+        for publication in node.published.values():
+            self.added(publication)
+
+    async def listen(self, url: str) -> None:
+        """Start accepting links."""
+        limits = self.node.limits
+        self._listener = await accept(
+            url,
+            lambda: HostSession(self),
+            write_limit=limits.unsent_soft,
+            max_connections=limits.connections + 1,  # one more, so that a silent link can make room for it
+            insecure=self._insecure,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where replicas find the host."""
+        return "" if self._listener is None else self._listener.url
+
+    def added(self, publication: Publication) -> None:
+        """Show a newly published object to all links."""
+        hosted = HostedObject(publication)
+        self.hosted[hosted.name] = hosted
+        self.routes.update(hosted.routes)
+        for session in self.sessions:
+            session.announce(hosted)
+
+    def removed(self, publication: Publication) -> None:
+        """Take an object back; links that use it are told."""
+        hosted = self.hosted.pop(publication.name)
+        for head in hosted.routes:
+            self.routes.pop(head, None)
+        for link in tuple(hosted.links):
+            link.outbox.put(encode_packet(RemoveObject(hosted.name)))
+        hosted.close()
+
+    def recheck(self) -> None:
+        """Apply changed policies."""
+        for session in self.sessions:
+            session.recheck()
+
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks of running slots."""
+        return [task for session in self.sessions for task in session.running()]
+
+    def make_room(self) -> bool:
+        """At the connection limit: cut the oldest link that has attached to nothing; return False if there is none."""
+        if len(self.sessions) < self.node.limits.connections:
+            return True
+        self.node.refusals["connections"] += 1
+        silent = next((session for session in self.sessions if not session.attached), None)
+        if silent is not None:
+            silent.abort()
+        return silent is not None
+
+    async def stop_accepting(self) -> None:
+        """Take no new links."""
+        if self._listener is not None:
+            await self._listener.close()
+
+    async def close(self) -> None:
+        """Close every link."""
+        await self.stop_accepting()
+        for session in tuple(self.sessions):
+            session.end()
+        for hosted in self.hosted.values():
+            hosted.close()
+        while self.sessions:
+            await next(iter(self.sessions)).wait_lost()
+
+
+class HostSession(InboundLink):
+    """One link of a host."""
+
+    def __init__(self, server: HostServer) -> None:
+        self._server = server
+        self.attached: set[str] = set()
+        self.extended = False
+        self._streams: dict[int, OutgoingStream] = {}
+        self._engine = Engine(
+            host=True, max_frame=server.node.limits.frame, routes=server.routes, careful=self._careful
+        )
+
+    # What the transport calls.
+
+    def connected(self, connection: Connection) -> None:
+        """Greet the peer with the protocol's version and the objects it may see."""
+        node = self._server.node
+        self._connection = connection
+        self._gone = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        super().__init__(
+            caller=caller_of(connection.peer),
+            limits=node.limits,
+            tasks=node.tasks,
+            outbox=Outbox(connection, node.limits, loop.call_soon, self._tell_gap),
+            pause_reading=connection.pause_reading,
+            resume_reading=connection.resume_reading,
+            refusals=node.refusals,
+        )
+        if not self._server.make_room():
+            connection.abort()
+            return
+        self._server.sessions[self] = None
+        self._engine.send(ObjectList(tuple(h.info for h in self._server.hosted.values() if self._sees(h))))
+        connection.write(self._engine.data_to_send())
+
+    def received(self, data: bytes) -> None:
+        """Take one chunk through engine and gate."""
+        self.receive(self._engine.receive_data(data))
+
+    def paused(self) -> None:
+        """The peer does not take what it is sent."""
+        self.congested()
+
+    def resumed(self) -> None:
+        """The peer takes bytes again."""
+        self.relieved()
+
+    def lost(self, error: LinkError | None) -> None:
+        """The link is gone."""
+        log.debug("lost %s: %s", self.caller, error)
+        self.close()
+        self._server.sessions.pop(self, None)
+        for name in self.attached:
+            hosted = self._server.hosted.get(name)
+            if hosted is not None:
+                hosted.links.pop(self, None)
+        for stream in tuple(self._streams.values()):
+            stream.close()
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    # What the server calls.
+
+    def announce(self, hosted: HostedObject) -> None:
+        """Tell about a new object."""
+        if self._sees(hosted):
+            self.outbox.put(encode_packet(ObjectList((hosted.info,))))
+
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks of slots that run for this link."""
+        return [task for task, (door, _, _) in self._running.items() if not door.member.stream]
+
+    def end(self) -> None:
+        """Send what waits, then close."""
+        self.outbox.flush()
+        self._connection.close()
+
+    def abort(self) -> None:
+        """Cut the link."""
+        self._connection.abort()
+
+    async def wait_lost(self) -> None:
+        """Wait until the link is gone."""
+        await asyncio.shield(self._gone)
+
+    # What the gate calls.
+
+    def refused(self, door: Door, token: Any, fault: Fault) -> None:
+        """Answer a call with *fault*."""
+        self._refuse(door.name, token, fault)
+
+    def other(self, event: Any) -> None:
+        """Handle what is not a call."""
+        kind = type(event)
+        if kind is AddObject:
+            self._attach(event)
+        elif kind is RemoveObject:
+            self._detach(event.name)
+        elif kind is Ping:
+            self._pong(event.name)
+        elif kind is Refused:
+            self._refuse(event.name, event.token, event.fault)
+        elif kind is Asked:
+            self._answer(event)
+        elif kind is Skipped:
+            self._refuse_unreadable(event)
+        elif kind is Broken:
+            log.warning("%s broke the protocol: %s", self.caller, event.error)
+            self._server.node.refusals["protocol"] += 1
+            self._connection.abort()
+
+    # Private.
+
+    def _careful(self, packet: Packet) -> Any:
+        if not isinstance(packet, Invoke):
+            return packet
+        if packet.name == NAME and self.extended:
+            asked = read_request(packet)
+            if asked is not None:
+                return asked
+        return careful_invoke(packet, self._server.hosted.get(packet.name))
+
+    def _sees(self, hosted: HostedObject) -> bool:
+        return hosted.publication.policy.sees(self.caller)
+
+    def _attach(self, packet: AddObject) -> None:
+        hosted = self._server.hosted.get(packet.name)
+        if hosted is None or not self._sees(hosted):
+            return  # as Qt: a node that waits for an absent object hears nothing
+        if len(self.attached) >= self.limits.objects_per_link and hosted.name not in self.attached:
+            self.refusals["objects_per_link"] += 1
+            return
+        self.attached.add(hosted.name)
+        self.outbox.put(hosted.attached(dynamic=packet.dynamic))
+        hosted.links[self] = None
+
+    def _detach(self, name: str) -> None:
+        hosted = self._server.hosted.get(name)
+        self.attached.discard(name)
+        if hosted is not None:
+            hosted.links.pop(self, None)
+
+    def _pong(self, name: str) -> None:
+        if name == HELLO:
+            self.extended = True
+            name = WELCOME
+        self.outbox.put(encode_packet(Pong(name)))
+
+    def _refuse(self, name: str, token: int, fault: Fault) -> None:
+        self.refusals[fault.code.name] += 1
+        if token < 0:
+            return
+        if self.extended:
+            self.outbox.put(encode_fault_reply(name, token, fault))
+            return
+        log.info("%s got no result from %s: %s", self.caller, name, fault)
+        self.outbox.put(encode_packet(InvokeReply(name, token, None)))
+
+    def _refuse_unreadable(self, event: Skipped) -> None:
+        """Answer a call whose arguments have an unknown type; its serial stands before the last four bytes."""
+        serial = int.from_bytes(event.body[-8:-4], "little", signed=True)
+        if event.body[:2] == b"\x06\0" and serial >= 0:
+            length = int.from_bytes(event.body[2:6], "little")
+            name = event.body[6 : 6 + length].decode("utf-16-le", "replace")
+            self._refuse(name, serial, Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False))
+
+    # The extension between everywire peers.
+
+    def _answer(self, asked: Asked) -> None:
+        try:
+            value = self._perform(asked)
+        except Fault as fault:
+            self._refuse(NAME, asked.serial, fault)
+            return
+        if asked.serial >= 0:
+            self.outbox.put(answer(asked.serial, value))
+
+    def _perform(self, asked: Asked) -> bytes | None:
+        match asked.method, asked.arguments:
+            case Method.CONTRACT, (str(name),):
+                return describe(self._visible(name).contract)
+            case Method.CANCEL, (str(name), int(serial)):
+                self.cancel(name, serial)
+            case Method.OPEN, (str(name), str(slot), list() as arguments, int(stream)):  # pyright: ignore[reportUnknownVariableType]
+                self._open(name, slot, tuple(arguments), stream)  # pyright: ignore[reportUnknownArgumentType]
+            case Method.GRANT, (int(stream), int(items)) if stream in self._streams:
+                self._streams[stream].grant(items)
+            case Method.CLOSE, (int(stream),) if stream in self._streams:
+                self._streams.pop(stream).close()
+            case ((Method.GRANT | Method.CLOSE), (int(), *_)):
+                pass  # the stream has ended meanwhile
+            case Method.AUTHENTICATE, _:
+                raise Fault(Code.UNIMPLEMENTED, "this host asks for no authentication", may_have_run=False)
+            case _:
+                raise Fault(Code.INVALID_ARGUMENT, f"{asked.method.name.lower()}: wrong arguments", may_have_run=False)
+        return None
+
+    def _visible(self, name: str) -> HostedObject:
+        hosted = self._server.hosted.get(name)
+        if hosted is None or not self._sees(hosted):
+            raise Fault(Code.NOT_FOUND, f"there is no object {name!r}", may_have_run=False)
+        return hosted
+
+    def _open(self, name: str, slot: str, arguments: tuple[Any, ...], number: int) -> None:
+        door = self._visible(name).stream(slot)
+        if number in self._streams or len(self._streams) >= self.limits.pending_calls:
+            raise Fault(Code.RESOURCE_EXHAUSTED, "too many streams on this link", may_have_run=False)
+        stream = OutgoingStream(self, door, number)
+        self._streams[number] = stream
+        try:
+            stream.start(arguments)
+        except ModelError as error:
+            self.stream_failed(number, Fault(Code.INVALID_ARGUMENT, str(error), may_have_run=False))
+        except Fault as fault:
+            self.stream_failed(number, fault)
+
+    def stream_failed(self, number: int, fault: Fault) -> None:
+        """Tell that a stream ended with *fault*."""
+        if self._streams.pop(number, None) is not None:
+            self.outbox.put(tell(Told.FAILED, number, fault.code.value, fault.message))
+
+    def stream_ended(self, number: int) -> None:
+        """Tell that a stream has no more items."""
+        if self._streams.pop(number, None) is not None:
+            self.outbox.put(tell(Told.END, number))
+
+    def _tell_gap(self, signals: int) -> None:
+        self.refusals["dropped_signals"] += signals
+        if self.extended:
+            self.outbox.put(tell(Told.GAP, signals))
+
+
+def caller_of(peer: Peer) -> Caller:
+    """Return who is at the other end, as far as the link could establish it."""
+    if peer.uid is not None:
+        identity = f"uid:{peer.uid}"
+    else:
+        identity = peer.subject or "anonymous"
+    return Caller(
+        wire="qtro",
+        identity=identity,
+        uid=peer.uid,
+        loopback=peer.loopback,
+        encrypted=peer.encrypted,
+        address=peer.address,
+    )

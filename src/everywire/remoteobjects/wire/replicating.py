@@ -1,0 +1,340 @@
+"""Objects of others on Qt Remote Objects: one replica's routes, slots and values on one link. Knows no sockets.
+
+A `Channel` lives as long as its replica, over all reconnects; each new link binds it anew, because a host that was
+started again may count its members differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+from everywire.errors import Code, Fault, ModelError, SignatureMismatch
+from everywire.model import MISSING, Contract, Kind, Member, Object, contract_of
+from everywire.model.building import build_class
+from everywire.model.compile import compile_check
+from everywire.model.properties import Readable
+from everywire.model.signals import Signal
+from everywire.model.types import AnyType, OptionalOf, Type
+from everywire.remoteobjects.codec import CallKind, Invoke, Packet, PropertyChange
+from everywire.remoteobjects.engine import Engine, Heard, Waiting, change_head, invoke_head, reply_head
+from everywire.remoteobjects.wire.coders import call_frame, change_decoder, invoke_decoder, reply_decoder, slot_maker
+from everywire.remoteobjects.wire.layout import Layout, adapt
+from everywire.remoteobjects.wire.qttypes import lift, qt_type
+from everywire.runtime.replica import ReplicaLink, ReplicaState, differences, named
+
+
+class Link(Protocol):
+    """What a channel needs of the connection it is bound to; asyncio's and a blocking one offer the same."""
+
+    engine: Engine
+    extended: bool
+    frames: list[bytes]
+    loop: Any
+
+    def write(self, data: bytes) -> None:
+        """Write at once."""
+        ...
+
+    def join(self, frame: bytes) -> None:
+        """Write with the others of this turn."""
+        ...
+
+    def pending(self) -> Any:
+        """Return a new pending call."""
+        ...
+
+    def sweep(self, channel: Channel) -> None:
+        """Look after the deadlines of *channel* from now on."""
+        ...
+
+    def cancel(self, name: str, serial: int) -> None:
+        """Ask the host to stop a call, if it understands that."""
+        ...
+
+    def open_stream(self, channel: Channel, member: Member, arguments: tuple[Any, ...]) -> Any:
+        """Start a stream of the host."""
+        ...
+
+
+class Route:
+    """Where a signal or property change goes."""
+
+    __slots__ = ("decode", "lift", "tell")
+
+    def __init__(
+        self,
+        decode: Callable[[Route, bytes, int, int], Any],
+        lift_: Callable[[tuple[Any, ...]], tuple[Any, ...]],
+        tell: Callable[..., None],
+    ) -> None:
+        self.decode, self.lift, self.tell = decode, lift_, tell
+
+
+class Ignored:
+    """The event for a notify signal: the property change before it has said everything."""
+
+
+IGNORED: Final = Ignored()
+_NOTIFY: Final = Route(lambda _route, _data, _start, _end: IGNORED, lambda arguments: arguments, lambda: None)
+
+
+def serials() -> Iterator[int]:
+    """Count as Qt does: from 1, and around before the sign bit; 0 is for heartbeats, -1 means no reply."""
+    while True:
+        yield from range(1, 2**31 - 1)
+
+
+class Channel:
+    """One replica's calls and news, over all reconnects."""
+
+    def __init__(self, replica: ReplicaLink, failed: Callable[[Fault], Any], call_of: Callable[..., Any]) -> None:
+        self.replica = replica
+        self.link: Link | None = None
+        self.waiting: dict[int, tuple[Waiting, Any]] = {}
+        """Calls without a reply, oldest first."""
+        self.sweeping = False
+        self._failed, self._call_of = failed, call_of
+        self._next_serial = serials().__next__
+        self._binds: dict[str, Any] = {}
+        self._layout = Layout()
+        self._offered = Contract("")
+
+    # What slots of the replica call.
+
+    def unavailable(self) -> Any:
+        """Return a call that has failed because there is no link."""
+        return self._failed(self.replica.unavailable())
+
+    def sweep(self) -> None:
+        """See that calls meet their deadlines."""
+        if self.link is not None:
+            self.sweeping = True
+            self.link.sweep(self)
+
+    def cancelled(self, call: Any) -> None:
+        """Forget *call* and ask the host to stop it."""
+        for serial, (_, candidate) in self.waiting.items():
+            if candidate is call:
+                del self.waiting[serial]
+                if self.link is not None:
+                    self.link.cancel(self.replica.name, serial)
+                return
+
+    # What the session calls.
+
+    def attach(self, link: Link, offered: Contract, layout: Layout, values: tuple[Any, ...]) -> Object:
+        """Bind to *link*: check what the host offers, take its values, and let slots call it.
+
+        Raises SignatureMismatch. The observers hear one change for each property that really differs.
+        """
+        wanted = contract_of(self.replica.cls) if self.replica.cls is not None else offered
+        offered, layout = adapt(wanted, offered, layout)
+        found = differences(wanted, offered, streams=link.extended)
+        if found:
+            name = self.replica.name
+            raise SignatureMismatch(f"{name} at {self.replica.url} is not a {wanted.name}:", found)
+        self._offered, self._layout, self.link = offered, layout, link
+        decoded = self._decode_values(wanted, values)
+        instance: Object = self.replica.create(wanted, build_class)
+        for name, member in wanted.members.items():
+            self._bind_member(instance, name, member)
+        link.engine.routes[reply_head(self.replica.name)] = self.waiting
+        self._take(instance, decoded)
+        return instance
+
+    def update(self, values: tuple[Any, ...]) -> None:
+        """Take the present values again, of a host that was asked for them again."""
+        self._take(self.replica.instance, self._decode_values(contract_of(self.replica.instance), values))
+
+    def detach(self, fault: Fault) -> None:
+        """Unbind from the link: every waiting call fails with *fault*."""
+        self.link = None
+        for bind in self._binds.values():
+            bind({"head": None})
+        waiting = tuple(self.waiting.values())
+        self.waiting.clear()
+        for _, call in waiting:
+            if not call.done():
+                call.set_exception(fault)
+
+    def invoke(self, call: CallKind, index: int, types: tuple[Type, ...], arguments: tuple[Any, ...]) -> Any:
+        """Call a method by index and return its pending call; the slow way, for pushes."""
+        link = self.link
+        if link is None:
+            return self.unavailable()
+        serial = self._next_serial()
+        pending = link.pending()
+        pending.link = self
+        self.waiting[serial] = (Waiting(reply_decoder(None), lambda _: None, 30.0), pending)
+        self.sweep()
+        link.join(call_frame(types, invoke_head(self.replica.name, call, index), serial, arguments))
+        return pending
+
+    def write_frame(self, member: Member, value: Any) -> bytes:
+        """Return the frame of a property write, which Qt does not answer."""
+        index = self._layout.properties[member.name]
+        head = invoke_head(self.replica.name, CallKind.WRITE_PROPERTY, index)
+        return call_frame((self.sent_type(member),), head, -1, (value,))
+
+    def push_index(self, member: Member) -> int | None:
+        """Return the index of the push method of *member*, if the host has one."""
+        return self._layout.pushes.get(member.name)
+
+    def sent_type(self, member: Member) -> Type:
+        """Return the type as which a property's value is sent."""
+        return _sent(member.type, self._offered.members[member.name].type)
+
+    # Private.
+
+    def _bind_member(self, instance: Object, name: str, member: Member) -> None:
+        handle: Any = type(instance).__everywire_declared__[name]
+        if member.kind is Kind.PROPERTY:
+            self._bind_property(instance, handle, member)
+        elif member.kind is Kind.SIGNAL:
+            self._bind_signal(instance, handle, member)
+        elif member.stream:
+            if self.link is not None and self.link.extended:
+                vars(instance)[name] = self._stream(member)
+        else:
+            self._bind_slot(instance, member)
+
+    def _bind_property(self, instance: Object, handle: Readable[Any], member: Member) -> None:
+        state, node = instance._everywire, member.type
+
+        def tell(value: Any) -> None:
+            handle.receive(state, value)
+
+        route = Route(change_decoder(node, Heard), lambda raw: (lift(node, raw[0]),), tell)
+        routes, own = self._routes(), self.replica.name
+        routes[change_head(own, self._layout.properties[member.name])] = route
+        notify = self._layout.notifies.get(member.name)
+        if notify is not None:
+            routes[invoke_head(own, CallKind.METHOD, notify)] = _NOTIFY
+
+    def _bind_signal(self, instance: Object, handle: Signal[*tuple[Any, ...]], member: Member) -> None:
+        types = tuple(parameter.type for parameter in member.parameters)
+        bound = handle.bound(instance)
+
+        def tell(*arguments: Any) -> None:
+            bound.deliver(arguments)
+
+        def lift_all(raw: tuple[Any, ...]) -> tuple[Any, ...]:
+            if len(raw) < len(types):
+                raise ModelError(f"{member.name} carries {len(types)} arguments, got {len(raw)}")
+            return tuple(lift(node, value) for node, value in zip(types, raw, strict=False))  # Qt may send surplus ones
+
+        head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.signals[member.name])
+        self._routes()[head] = Route(invoke_decoder(types, Heard, token=False), lift_all, tell)
+
+    def _bind_slot(self, instance: Object, member: Member) -> None:
+        offered = self._offered.members[member.name]
+        types = tuple(
+            _sent(ours.type, theirs.type) for ours, theirs in zip(member.parameters, offered.parameters, strict=True)
+        )
+        make, packers = slot_maker(types)
+        if member.name not in self._binds:
+            waiting = Waiting(reply_decoder(member.result), _result_lifter(member), _caller_timeout(member))
+            function, bind = make(self, compile_check(member), waiting, self._call_of)
+            defaults = tuple(p.default for p in member.parameters if p.default is not MISSING)
+            vars(instance)[member.name] = named(function, member.parameters, member, defaults)
+            function.__self__ = instance
+            self._binds[member.name] = bind
+        link = self.link
+        if link is None:
+            return
+        head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.slots[member.name])
+        self._binds[member.name](
+            {
+                **packers(head),
+                "pending": self.waiting,
+                "frames": link.frames,
+                "next_serial": self._next_serial,
+                "write": link.write,
+                "join": link.join,
+                "loop": link.loop,
+            }
+        )
+
+    def _stream(self, member: Member) -> Any:
+        check = compile_check(member)
+
+        def stream(*arguments: Any) -> Any:
+            checked = check(arguments)
+            if self.link is None:
+                raise self.replica.unavailable()
+            return self.link.open_stream(self, member, checked)
+
+        stream.__name__, stream.__doc__ = member.name, member.doc
+        return stream
+
+    def _decode_values(self, wanted: Contract, values: tuple[Any, ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for member in wanted.of_kind(Kind.PROPERTY):
+            index = self._layout.properties[member.name]
+            if index >= len(values):
+                raise SignatureMismatch(f"{self.replica.name}: the host sent no value for {member.name}")
+            try:
+                found[member.name] = lift(member.type, values[index])
+            except ModelError as error:
+                problem = f"{member.name}: {error}"
+                raise SignatureMismatch(f"{self.replica.name} at {self.replica.url}:", (problem,)) from error
+        return found
+
+    def _take(self, instance: Object, values: dict[str, Any]) -> None:
+        state = instance._everywire
+        declared = type(instance).__everywire_declared__
+        first = not state.values
+        if first:
+            state.values.update(values)
+        self.replica.become(ReplicaState.VALID)
+        if not first:
+            for name, value in values.items():
+                declared[name].receive(state, value)
+
+    def _routes(self) -> dict[bytes, Any]:
+        if self.link is None:
+            return {}
+        return self.link.engine.routes
+
+
+def careful_news(engine: Engine, packet: Packet) -> Any:
+    """Return the event for a signal or change that no fast decoder recognized; the packet when it is for nobody."""
+    if isinstance(packet, PropertyChange):
+        route, raw = engine.routes.get(change_head(packet.name, packet.index)), (packet.value,)
+    elif isinstance(packet, Invoke):
+        route, raw = engine.routes.get(invoke_head(packet.name, packet.call, packet.index)), packet.arguments
+    else:
+        return packet
+    if route is None or route is _NOTIFY:
+        return IGNORED if route is _NOTIFY else packet
+    try:
+        return Heard(route, route.lift(raw))
+    except ModelError:
+        return packet
+
+
+def _sent(ours: Type, theirs: Type) -> Type:
+    """Return the type as which an argument is sent: exactly what the host declares (Qt passes it by pointer)."""
+    return ours if isinstance(theirs, AnyType) or qt_type(ours) == qt_type(theirs) else theirs
+
+
+def _result_lifter(member: Member) -> Callable[[Any], Any]:
+    node = member.result
+
+    def lift_result(raw: Any) -> Any:
+        if node is None:
+            return None
+        if raw is None and not isinstance(node, (OptionalOf, AnyType)):
+            raise Fault(Code.UNKNOWN, "the Qt source gave no result")
+        try:
+            return lift(node, raw)
+        except ModelError as error:
+            raise Fault(Code.INTERNAL, f"the result of {member.name} does not fit its type: {error}") from error
+
+    return lift_result
+
+
+def _caller_timeout(member: Member) -> float | None:
+    """Return how long a caller waits: two seconds more than the slot may take, so that the host's answer wins."""
+    return None if member.timeout is None else member.timeout + 2.0

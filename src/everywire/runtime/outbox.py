@@ -1,0 +1,191 @@
+"""`Outbox`: what waits to be written to one link, in order and bounded; knows frames, not their meaning.
+
+While the link takes bytes, the first frame of a loop turn is written at once and the rest of the turn joined in one
+write. While it does not (its unsent bytes passed the soft limit), frames wait here: a property's newer value replaces
+the waiting one in its first place, signals keep their order, and above the hard limit the oldest signals are dropped
+and counted or the link is cut. Replies are never dropped: a link that is not written is not read either.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from everywire.runtime.limits import Limits, SlowPeer
+
+FRAME_OVERHEAD: Final = 160
+"""What a waiting frame costs in memory besides its bytes: bytes object, key, dict entry."""
+
+TURN_FRAMES: Final = 256
+"""Frames that are joined in one write; a longer burst is written in several, so that the peer's pace is noticed."""
+
+
+class Writer(Protocol):
+    """The part of a transport's connection that an outbox needs."""
+
+    def write(self, data: Any, /) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Outbox:
+    """Frames for one link."""
+
+    __slots__ = (
+        "_call_soon",
+        "_join",
+        "_limits",
+        "_on_gap",
+        "_order",
+        "_signals",
+        "_turn",
+        "_waiting",
+        "_writer",
+        "congested",
+        "dropped",
+        "frames",
+        "waiting_bytes",
+    )
+
+    def __init__(
+        self,
+        writer: Writer,
+        limits: Limits,
+        call_soon: Callable[[Callable[[], None]], Any],
+        on_gap: Callable[[int], None] | None = None,
+        join: Callable[[list[Any]], Any] = b"".join,
+    ) -> None:
+        self._writer, self._limits, self._call_soon, self._on_gap = writer, limits, call_soon, on_gap
+        self._join = join
+        self.frames: list[Any] = []
+        """Frames of this loop turn; hot paths append here and call `flush` themselves."""
+        self.congested = False
+        self.dropped = 0
+        """Signals dropped so far."""
+        self.waiting_bytes = 0
+        self._turn = False
+        self._order = 0
+        self._waiting: dict[Hashable, Any] = {}
+        self._signals: deque[int] = deque()  # keys of waiting signals, oldest first
+
+    def put(self, frame: Any) -> None:
+        """Send a reply or another frame that must not be lost."""
+        if self.congested:
+            self._wait(self._next(), frame)
+        else:
+            self._send(frame)
+
+    def put_change(self, key: Hashable, frame: Any) -> None:
+        """Send a property's value; while the link is congested the newest of *key* takes the first one's place."""
+        if not self.congested:
+            self._send(frame)
+            return
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            self.waiting_bytes -= len(waiting) + FRAME_OVERHEAD
+        self._wait(key, frame)
+        self._shrink()
+
+    def put_signal(self, frame: Any) -> None:
+        """Send a signal; while the link is congested it may be dropped, oldest first."""
+        if self.congested:
+            key = self._next()
+            self._signals.append(key)
+            self._wait(key, frame)
+            self._shrink()
+        else:
+            self._send(frame)
+
+    def join(self, frame: Any) -> None:
+        """Send *frame* with the others of this turn, in one write at its end."""
+        if self.congested:
+            self._wait(self._next(), frame)
+            return
+        self.frames.append(frame)
+        if not self._turn:
+            self._turn = True
+            self._call_soon(self.flush)
+
+    def begin(self) -> None:
+        """Collect from now on: what follows is joined in the write of the next `flush`."""
+        self._turn = True
+
+    def flush(self) -> None:
+        """Write what the turn has collected, in one write."""
+        self._turn = False
+        if self.frames:
+            self._write_frames()
+
+    def pause(self) -> None:
+        """Stop writing: the peer does not take what it was sent."""
+        self.congested = True
+
+    def resume(self) -> None:
+        """Write what has waited, as far as the peer takes it; tell it about dropped signals first."""
+        self.congested = False
+        if self.dropped and self._on_gap is not None:
+            dropped, self.dropped = self.dropped, 0
+            self._on_gap(dropped)
+        waiting, limit = self._waiting, self._limits.unsent_soft
+        while waiting and not self.congested:
+            batch: list[Any] = []
+            size = 0
+            for key in tuple(islice(waiting, TURN_FRAMES)):
+                frame = waiting.pop(key)
+                self.waiting_bytes -= len(frame) + FRAME_OVERHEAD
+                batch.append(frame)
+                size += len(frame)
+                if size >= limit:
+                    break
+            self._writer.write(self._join(batch))
+        if not waiting:
+            self._signals.clear()
+
+    def _send(self, frame: Any) -> None:
+        if self._turn:
+            self.frames.append(frame)
+            if len(self.frames) >= TURN_FRAMES:
+                self._write_frames()
+            return
+        self._turn = True
+        self._call_soon(self.flush)
+        if self.frames:
+            self.frames.append(frame)
+        else:
+            self._writer.write(self._join([frame]))
+
+    def _write_frames(self) -> None:
+        frames = self.frames
+        if self.congested:
+            for frame in frames:
+                self._wait(self._next(), frame)
+        else:
+            self._writer.write(self._join(frames))
+        frames.clear()
+
+    def _next(self) -> int:
+        self._order += 1
+        return self._order
+
+    def _wait(self, key: Hashable, frame: Any) -> None:
+        self._waiting[key] = frame
+        self.waiting_bytes += len(frame) + FRAME_OVERHEAD
+
+    def _shrink(self) -> None:
+        """Bring the waiting bytes below the hard limit: drop the oldest signals, or cut the link."""
+        hard = self._limits.unsent_hard
+        if self.waiting_bytes <= hard:
+            return
+        if self._limits.slow_peer is SlowPeer.DROP_OLDEST:
+            while self._signals and self.waiting_bytes > hard:
+                frame = self._waiting.pop(self._signals.popleft(), None)
+                if frame is not None:
+                    self.waiting_bytes -= len(frame) + FRAME_OVERHEAD
+                    self.dropped += 1
+            if self.waiting_bytes <= hard:
+                return
+        self._waiting.clear()
+        self._signals.clear()
+        self.waiting_bytes = 0
+        self._writer.abort()

@@ -1,0 +1,87 @@
+"""Who may do what: roles of callers and rules of objects. Decides; the gate asks."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from everywire.model import Caller, Kind, Member
+
+
+class Role(enum.IntEnum):
+    """What a caller may do at most; each role includes those before it."""
+
+    STRANGER = 0
+    """Nothing: not even learn that an object exists."""
+    VIEWER = 1
+    """Read properties and hear signals."""
+    OPERATOR = 2
+    """Also call slots and set writable properties."""
+    ADMIN = 3
+
+
+def default_role(caller: Caller) -> Role:
+    """Return the role of *caller*: full trust for the same user and root, and for loopback during development.
+
+    Another user of this machine, and whoever has no identity, is a stranger. A client certificate that the listener
+    verified makes an operator.
+    """
+    if caller.uid is not None:
+        trusted = {0, getattr(os, "getuid", lambda: caller.uid)()}
+        return Role.ADMIN if caller.uid in trusted else Role.STRANGER
+    if caller.loopback:
+        return Role.ADMIN
+    return Role.STRANGER if caller.identity == "anonymous" else Role.OPERATOR
+
+
+@dataclass(slots=True)
+class Policy:
+    """Rules for one object or node.
+
+    *role* gives a caller's role. *required* holds, by member name, the least role for it; without an entry VIEWER
+    reads and hears, OPERATOR calls and writes. *hide* makes a refused member look absent (NOT_FOUND) instead of
+    PERMISSION_DENIED. Change it with `require` and `forget`: both take effect at the next call.
+    """
+
+    role: Callable[[Caller], Role] = default_role
+    required: dict[str, Role] = field(default_factory=dict[str, Role])
+    hide: bool = False
+    revision: int = 0
+    """Counts changes; links drop their remembered permissions when it moves."""
+
+    def sees(self, caller: Caller) -> bool:
+        """Return whether *caller* may know of the object, read it and hear it."""
+        return self.role(caller) >= Role.VIEWER
+
+    def allows(self, caller: Caller, member: Member) -> bool:
+        """Return whether *caller* may call the slot, or write the property, *member*."""
+        role = self.role(caller)
+        least = self.required.get(member.name, Role.OPERATOR)
+        return role >= least and role >= (Role.VIEWER if member.kind is not Kind.PROPERTY else Role.OPERATOR)
+
+    def require(self, role: Role, *members: Any) -> None:
+        """Let only *role* and above use *members* (handles such as `Thermostat.target`, slots, or names)."""
+        for member in members:
+            self.required[_name(member)] = role
+        self.revision += 1
+
+    def forget(self) -> None:
+        """Make every link ask again: call it when what `role` answers has changed."""
+        self.revision += 1
+
+
+def allow(role: Role, *members: Any) -> Policy:
+    """Return a policy under which only *role* and above may use *members*; the others keep the default."""
+    return Policy(required={_name(member): role for member in members})
+
+
+def roles(table: Mapping[str, Role], *, default: Callable[[Caller], Role] = default_role) -> Policy:
+    """Return a policy that knows identities (``uid:1000``, certificate subjects) by name."""
+    return Policy(role=lambda caller: table.get(caller.identity) or default(caller))
+
+
+def _name(member: Any) -> str:
+    return member if isinstance(member, str) else str(getattr(member, "name", None) or member.__name__)

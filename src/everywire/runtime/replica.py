@@ -1,0 +1,329 @@
+"""Replicas: instances of an object's class whose source is elsewhere, and the facts about their link."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from threading import get_ident
+from typing import Any, Final, Generic, TypeVar
+
+from everywire.errors import Code, Fault, LocalProtocolError, ModelError
+from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
+from everywire.model.compile import run_source
+from everywire.model.names import is_public
+from everywire.model.properties import Computed, Property, Readable
+from everywire.model.signals import BoundSignal, Signal
+from everywire.model.slots import MARK
+from everywire.model.state import Disconnect, Home, State, report, without
+from everywire.model.types import AnyType, EnumType, Float, Int, ListOf, StructOf, TupleOf, python_type
+
+T = TypeVar("T")
+
+
+class ReplicaState(enum.Enum):
+    """How a replica stands to its source, as in Qt."""
+
+    UNINITIALIZED = "uninitialized"
+    DEFAULT = "default"
+    VALID = "valid"
+    SUSPECT = "suspect"
+    """The link is lost; values stay readable, and it comes back by itself."""
+    SIGNATURE_MISMATCH = "signature mismatch"
+
+
+StateListener = Callable[[ReplicaState], object]
+
+
+class StateSignal:
+    """Tells about changes of a replica's state: ``link_of(room).state_changed.connect(print)``."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[StateListener, ...] = ()
+
+    def connect(self, callback: StateListener) -> Disconnect:
+        """Call *callback* with each new state; return the function that ends it."""
+        self._listeners = (*self._listeners, callback)
+
+        def disconnect() -> None:
+            self._listeners = without(self._listeners, callback)
+
+        return disconnect
+
+    def tell(self, state: ReplicaState) -> None:
+        """Tell everybody; for the runtime."""
+        for listener in self._listeners:
+            try:
+                listener(state)
+            except Exception as error:  # noqa: BLE001  an observer's failure is not the link's
+                report(error, listener)
+
+
+class ReplicaLink:
+    """What connects a replica to its source, over all reconnects; found by `link_of`."""
+
+    def __init__(self, url: str, name: str, cls: type[Object] | None, home: Home) -> None:
+        self.url, self.name, self.cls, self.home = url, name, cls, home
+        self.state = ReplicaState.UNINITIALIZED
+        self.state_changed = StateSignal()
+        self.gap = 0
+        """Signals that this replica has missed because it, or its link, was too slow."""
+        self.instance: Any = None
+        self.remote: Any = None
+        """The wire's end for the present connection; None while there is none."""
+        self.channel: Any = None
+        """The wire's part that outlives connections."""
+        self.error: Exception | None = None
+        """Why the replica is not valid, as far as that is known."""
+
+    def create(self, contract: Contract, build: Callable[[Contract], type[Object]]) -> Any:
+        """Return the replica, made on the first call; without a class one is built from *contract*."""
+        if self.instance is None:
+            cls = self.cls or build(contract)
+            self.cls = cls
+            self.instance = make_replica(cls, self)
+        return self.instance
+
+    def become(self, state: ReplicaState, error: Exception | None = None) -> None:
+        """Change the state and tell about it."""
+        self.error = error
+        if state is not self.state:
+            self.state = state
+            self.state_changed.tell(state)
+
+    async def push(self, handle: Property[Any], value: Any) -> None:
+        """Ask the source to take *value* and wait until it has answered."""
+        if self.remote is None:
+            raise self.unavailable()
+        await self.remote.push(handle.member, value)
+
+    def unavailable(self) -> Fault:
+        """Return the Fault of a call that was never written."""
+        return Fault(Code.UNAVAILABLE, f"{self.name} is {self.state.value}: no link to {self.url}", may_have_run=False)
+
+    def close(self) -> None:
+        """Drop every connection of the replica."""
+        self.remote = None
+        if self.instance is not None:
+            state: State = self.instance._everywire
+            state.listeners.clear()
+            state.watchers = ()
+            for bound in [item for item in vars(self.instance).values() if isinstance(item, BoundSignal)]:
+                bound.disconnect_all()
+
+    def __repr__(self) -> str:
+        return f"<link of {self.name} at {self.url}: {self.state.value}>"
+
+
+def link_of(replica: Object) -> ReplicaLink:
+    """Return the facts about a replica's link: `state`, `state_changed`, `url`, `gap`; raise ModelError on a source."""
+    link = replica._everywire.link
+    if not isinstance(link, ReplicaLink):
+        raise ModelError(f"{type(replica).__name__} object is a source, not a replica: it has no link")
+    return link
+
+
+class ReplicaProperty(Generic[T]):
+    """Stands for a property in replica classes: readable, not assignable."""
+
+    def __init__(self, handle: Readable[T]) -> None:
+        self._handle, self._name = handle, handle.name
+        self.__doc__ = handle.__doc__
+
+    def __get__(self, instance: Object | None, owner: type[Object]) -> Any:
+        if instance is None:
+            return self._handle
+        try:
+            return instance._everywire.values[self._name]
+        except KeyError:
+            raise LocalProtocolError(f"{self._name} has no value yet: the replica is not initialized") from None
+
+    def __set__(self, instance: Object, value: T) -> None:
+        owner = type(instance).__name__
+        writable = isinstance(self._handle, Property) and self._handle.member.writable
+        advice = f"use 'await {owner}.{self._name}.push(replica, value)'" if writable else "it is not writable"
+        raise LocalProtocolError(f"{owner}.{self._name} belongs to the source and cannot be assigned here: {advice}")
+
+
+_CLASSES: Final[dict[type[Object], type[Object]]] = {}
+
+
+def replica_class(cls: type[Object]) -> type[Object]:
+    """Return the subclass of *cls* whose instances are replicas."""
+    made = _CLASSES.get(cls)
+    if made is None:
+        contract_of(cls)
+        made = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, "_write": _push})
+        made.__everywire_declared__ = cls.__everywire_declared__
+        for name, handle in cls.__everywire_declared__.items():
+            if isinstance(handle, (Property, Computed)) and is_public(name):
+                setattr(made, name, ReplicaProperty(handle))
+        setattr(made, "__getattr__", _explain_missing)  # noqa: B010  a plain assignment confuses type checkers
+        setattr(made, "__everywire_contract__", contract_of(cls))  # noqa: B010
+        _CLASSES[cls] = made
+    return made
+
+
+def make_replica(cls: type[Object], link: ReplicaLink) -> Object:
+    """Return a new replica of *cls*; `__init__` never runs for it."""
+    made = replica_class(cls)
+    replica: Object = object.__new__(made)
+    state = State({}, {})
+    state.link, state.home, state.owner = link, link.home, get_ident()
+    replica._everywire = state
+    for name, handle in cls.__everywire_declared__.items():
+        if isinstance(handle, Signal):
+            handle.bound(replica)
+        elif not isinstance(handle, Readable):
+            vars(replica)[name] = _not_bound(link, contract_of(cls).members[name])
+    return replica
+
+
+async def _push(self: Object, name: str, value: Any) -> None:
+    handle: Property[Any] = type(self).__everywire_declared__[name]
+    await handle.push(self, value)
+
+
+def _explain_missing(self: Object, name: str) -> Any:
+    raise AttributeError(
+        f"the replica {type(self).__name__!r} has no {name!r}: only properties, signals and slots are replicated"
+    )
+
+
+def _not_bound(link: ReplicaLink, member: Member) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def refuse(*_arguments: Any, **_named: Any) -> Any:
+        raise Fault(Code.UNIMPLEMENTED, f"{member.name} cannot be called through {link.url}", may_have_run=False)
+
+    setattr(refuse, MARK, member.timeout)
+    return refuse
+
+
+def shape(member: Member, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *call*, which takes all arguments by position, as a function with the signature of the slot *member*.
+
+    The generated source knows positions only; the parameters' names, which may come from a wire, are put in as data.
+    """
+    count = len(member.parameters)
+    names = [f"a{n}" for n in range(count)]
+    defaults = tuple(p.default for p in member.parameters if p.default is not MISSING)
+    source = f"def slot({', '.join(names)}):\n return call({', '.join(names)})\n"
+    function: Any = run_source(source, {"call": call})["slot"]
+    return named(function, member.parameters, member, defaults)
+
+
+def named(function: Any, parameters: tuple[Parameter, ...], member: Member, defaults: tuple[Any, ...]) -> Any:
+    """Give a generated *function*, whose parameters are called a0, a1, …, the names and words of *member*."""
+    code = function.__code__
+    wanted = tuple(p.name if p.name.isidentifier() else f"argument_{n}" for n, p in enumerate(parameters))
+    if len(set(wanted)) == len(wanted):
+        function.__code__ = code.replace(co_varnames=(*wanted, *code.co_varnames[len(wanted) :]))
+    function.__defaults__ = defaults or None
+    function.__name__ = function.__qualname__ = member.name
+    function.__doc__ = member.doc or None
+    result = None if member.result is None else python_type(member.result)
+    function.__annotations__ = {n: python_type(p.type) for n, p in zip(wanted, parameters, strict=True)}
+    function.__annotations__["return"] = result
+    setattr(function, MARK, member.timeout)
+    return function
+
+
+class BoundProperty(Generic[T]):
+    """A property of one object, for names that are no Python identifiers; see `members`."""
+
+    def __init__(self, instance: Object, handle: Readable[T]) -> None:
+        self._instance, self._handle = instance, handle
+
+    @property
+    def value(self) -> T:
+        """The present value."""
+        return self._instance._everywire.values[self._handle.name]  # type: ignore[no-any-return]
+
+    async def push(self, value: T) -> T:
+        """See `Property.push`."""
+        if not isinstance(self._handle, Property):
+            raise LocalProtocolError(f"{self._handle.name} is computed and cannot be set")
+        return await self._handle.push(self._instance, value)
+
+    def on_change(self, callback: Callable[[T], object]) -> Disconnect:
+        """See `Property.on_change`."""
+        return self._handle.on_change(self._instance, callback)
+
+    def watch(self) -> AsyncIterator[T]:
+        """See `Property.watch`."""
+        return self._handle.watch(self._instance)
+
+
+class Members(Mapping[str, Any]):
+    """The members of an object by name: `BoundProperty`, `BoundSignal` or the slot."""
+
+    def __init__(self, instance: Object) -> None:
+        self._instance = instance
+        self._contract = contract_of(instance)
+
+    def __getitem__(self, name: str) -> Any:
+        handle = type(self._instance).__everywire_declared__[self._python_name(name)]
+        if isinstance(handle, (Property, Computed)):
+            return BoundProperty(self._instance, handle)
+        if isinstance(handle, Signal):
+            return handle.bound(self._instance)
+        return vars(self._instance).get(self._python_name(name)) or getattr(self._instance, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contract.members)
+
+    def __len__(self) -> int:
+        return len(self._contract.members)
+
+    def _python_name(self, name: str) -> str:
+        if name in self._contract.members:
+            return name
+        for member in self._contract.members.values():
+            if member.wire_name == name:
+                return member.name
+        raise KeyError(name)
+
+
+def members(instance: Object) -> Members:
+    """Return the members of a source or replica by name, also those whose names are no Python identifiers."""
+    return Members(instance)
+
+
+def differences(wanted: Contract, offered: Contract, *, streams: bool = True) -> tuple[str, ...]:
+    """Return what keeps a replica of *wanted* from standing for *offered*: one line for each member."""
+    found: list[str] = []
+    for name, member in wanted.members.items():
+        other = offered.members.get(name)
+        if member.stream and not streams:
+            continue
+        if other is None:
+            found.append(f"{member.kind.value} {name} is missing")
+        elif other.kind is not member.kind or not _assignable(member, other):
+            found.append(f"expected {member}, offered {other}")
+    return tuple(found)
+
+
+def _assignable(wanted: Member, offered: Member) -> bool:
+    if wanted.kind is Kind.PROPERTY and wanted.writable and not offered.writable:
+        return False
+    if len(wanted.parameters) != len(offered.parameters):
+        return False
+    pairs = [(w.type, o.type) for w, o in zip(wanted.parameters, offered.parameters, strict=True)]
+    if wanted.result is not None or offered.result is not None:
+        if wanted.result is None or offered.result is None:
+            return wanted.result is None  # a result nobody wants is no difference
+        pairs.append((wanted.result, offered.result))
+    return wanted.stream == offered.stream and all(fits(w, o) for w, o in pairs)
+
+
+def fits(wanted: Any, offered: Any) -> bool:
+    """Return whether values of the type *offered* can be values of the type *wanted*."""
+    if isinstance(wanted, AnyType) or isinstance(offered, AnyType):
+        return True
+    if isinstance(wanted, (Int, Float)) and isinstance(offered, type(wanted)):
+        return True  # widths and ranges are checked with each value
+    if isinstance(wanted, Float) and isinstance(offered, Int):
+        return True
+    if isinstance(wanted, (StructOf, EnumType)) and isinstance(offered, (StructOf, EnumType)):
+        return wanted.name == offered.name
+    if isinstance(wanted, (ListOf, TupleOf)) and isinstance(offered, (ListOf, TupleOf)):
+        return type(wanted) is type(offered)
+    return type(wanted) is type(offered) and getattr(wanted, "kind", None) is getattr(offered, "kind", None)

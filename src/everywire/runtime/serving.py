@@ -1,0 +1,28 @@
+"""`serve`: publish one object in three lines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from everywire.model import Object
+from everywire.runtime.limits import DEFAULT_LIMITS, Limits
+from everywire.runtime.node import Node
+from everywire.runtime.policy import Policy
+from everywire.runtime.wires import Wire
+
+
+@asynccontextmanager
+async def serve(
+    source: Object,
+    name: str,
+    *,
+    on: Iterable[str | Wire],
+    policy: Policy | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> AsyncIterator[Node]:
+    """Publish *source* as *name* on the wires *on* while the `async with` block runs; gives the node."""
+    async with Node(limits=limits) as node:
+        node.publish(source, name, policy=policy)
+        await node.serve(*on)
+        yield node

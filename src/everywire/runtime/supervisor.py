@@ -1,0 +1,110 @@
+"""Keeps a replica linked to its source: connects, attaches, notices the loss, and comes back for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Final
+
+from everywire.errors import EverywireError, Fault, LinkError, RemoteProtocolError, SignatureMismatch
+from everywire.runtime.node import Node
+from everywire.runtime.replica import ReplicaLink, ReplicaState
+from everywire.runtime.wires import ClientSession, Wire
+
+log: Final = logging.getLogger("everywire.link")
+
+NEAR: Final = 0.1
+"""Seconds between attempts on this machine, and the first pause towards other hosts."""
+FAR: Final = 5.0
+"""Longest pause towards other hosts."""
+
+
+def is_near(url: str) -> bool:
+    """Return whether *url* leads to this machine."""
+    transport = url.partition(":")[0].rpartition("+")[2]
+    host = url.partition("://")[2].partition("?")[0].rpartition(":")[0].strip("[]")
+    return transport in {"local", "localabstract", "memory", "stdio"} or host in {"127.0.0.1", "localhost", "::1"}
+
+
+class Supervisor:
+    """One replica's endless attempt to be valid."""
+
+    def __init__(self, wire: Wire, node: Node, replica: ReplicaLink, *, patient: bool = True) -> None:
+        self._wire, self._node, self._replica = wire, node, replica
+        self._patient = patient
+        self._near = is_near(wire.url)
+        self.session: ClientSession | None = None
+        self.settled = asyncio.Event()
+        """Set when the replica became valid, or can never be as things stand, or the only attempt failed."""
+
+    async def run(self) -> None:
+        """Connect and attach again and again; ends only by cancellation."""
+        failures = 0
+        while True:
+            valid = False
+            try:
+                valid = await self._live_once()
+            except (LinkError, RemoteProtocolError, Fault) as error:
+                self._lost(error)
+                if not self._patient:
+                    self.settled.set()
+                    return
+            except SignatureMismatch as error:
+                self._replica.become(ReplicaState.SIGNATURE_MISMATCH, error)
+                self.settled.set()
+                await self._until_lost()
+            finally:
+                await self._close()
+            failures = 0 if valid else failures + 1
+            await asyncio.sleep(self._pause(failures))
+
+    async def _live_once(self) -> bool:
+        """Return True after a link on which the replica was valid is gone."""
+        self.session = session = await self._wire.open(self._node)
+        attach = self._node.tasks.spawn(session.attach(self._replica, patient=self._patient), awaited=True)
+        lost = self._node.tasks.spawn(session.wait_lost(), awaited=True)
+        try:
+            await asyncio.wait((attach, lost), return_when=asyncio.FIRST_COMPLETED)
+            if not attach.done():
+                self._lost(_as_link_error(lost.result()))
+                return False
+            await attach
+            self._patient = True
+            self.settled.set()
+            self._lost(_as_link_error(await lost))
+        finally:
+            attach.cancel()
+            lost.cancel()
+            await asyncio.wait((attach, lost))
+            if not attach.cancelled():
+                attach.exception()
+        return True
+
+    async def _until_lost(self) -> None:
+        if self.session is not None:
+            await self.session.wait_lost()
+
+    async def _close(self) -> None:
+        session, self.session = self.session, None
+        self._replica.remote = None
+        if session is not None:
+            await session.close()
+
+    def _lost(self, error: Exception) -> None:
+        log.debug("%s: %s", self._replica.name, error)
+        state = self._replica.state
+        if state in (ReplicaState.VALID, ReplicaState.SUSPECT):
+            state = ReplicaState.SUSPECT
+        elif state is ReplicaState.SIGNATURE_MISMATCH:
+            state = ReplicaState.UNINITIALIZED
+        self._replica.become(state, error)
+
+    def _pause(self, failures: int) -> float:
+        if self._near or failures <= 1:
+            return NEAR
+        return random.uniform(0, min(FAR, NEAR * 2.0 ** min(failures, 10)))  # noqa: S311  jitter, not a secret
+
+
+def _as_link_error(error: Exception | None) -> Exception:
+    return error if isinstance(error, EverywireError) else LinkError("the host closed the connection")

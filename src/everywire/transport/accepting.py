@@ -1,0 +1,303 @@
+"""`accept`: listeners on every transport, with bounded connections and survival of exhausted descriptors.
+
+What is done with a connection is its receiver's business; who may do what is the gate's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, final
+
+from everywire.errors import AddressInUse, LinkError
+from everywire.transport.address import Address, parse_address
+from everywire.transport.linking import Handshake, link_socket
+from everywire.transport.local_names import claim, listen_abstract, socket_path
+from everywire.transport.memory import MemoryLink, memory_pair, this_process
+from everywire.transport.shapes import DEFAULT_WRITE_LIMIT, Listener, Peer, Receiver
+from everywire.transport.sockets import bind_tcp, peer_of, tune
+from everywire.transport.stdio import link_stdio
+from everywire.transport.tls import listening_context
+
+_LOG: Final = logging.getLogger("everywire.transport")
+_OF_ONE_PEER: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})  # gone, or a firewall's: accept(2)
+_REST: Final = 1.0  # seconds without accepting when descriptors are exhausted, unless a connection ends before
+
+
+@dataclass(slots=True)
+class Admission:
+    """Counts a listener's connections, in all and for each peer that the link can tell apart.
+
+    A peer is a uid, or a remote address that is not loopback; connections of nobody in particular count in all only.
+    """
+
+    max_connections: int = 1024
+    max_per_uid: int = 256
+    max_per_address: int = 64
+    refused: int = 0
+    _total: int = 0
+    _by_peer: Counter[object] = field(default_factory=Counter[object])
+
+    def admit(self, peer: Peer) -> bool:
+        """Count one more connection, or refuse it."""
+        key = self._key(peer)
+        most = self.max_per_address if isinstance(key, str) else self.max_per_uid
+        if self._total >= self.max_connections or (key is not None and self._by_peer[key] >= most):
+            self.refused += 1
+            return False
+        self._total += 1
+        self._by_peer[key] += 1
+        return True
+
+    def release(self, peer: Peer) -> None:
+        """Forget a connection that was admitted."""
+        self._total -= 1
+        key = self._key(peer)
+        self._by_peer[key] -= 1
+        if not self._by_peer[key]:
+            del self._by_peer[key]
+
+    @staticmethod
+    def _key(peer: Peer) -> int | str | None:
+        if peer.uid is not None:
+            return peer.uid
+        return None if peer.loopback else peer.address.rpartition(":")[0]
+
+
+async def accept(
+    address: Address | str,
+    make_receiver: Callable[[], Receiver],
+    *,
+    write_limit: int = DEFAULT_WRITE_LIMIT,
+    max_connections: int = 1024,
+    max_per_peer: int | None = None,
+    insecure: bool = False,
+) -> Listener:
+    """Listen, and run a fresh receiver on every connection until the listener is closed.
+
+    `max_per_peer` is 256 for each uid and 64 for each remote address unless given. A connection beyond a limit is
+    closed at once and counted in `refused`. `insecure` allows a bind that other machines reach without encryption and
+    authentication. Raises AddressInUse, InsecureBind, LinkError, AddressError or UnsupportedPlatform.
+    """
+    address = parse_address(address) if isinstance(address, str) else address
+    admission = Admission(max_connections)
+    if max_per_peer is not None:
+        admission.max_per_uid = admission.max_per_address = max_per_peer
+    match address.transport:
+        case "stdio":
+            link_stdio(make_receiver(), write_limit=write_limit)
+            return StdioListener()
+        case "memory":
+            return MemoryListener(address, make_receiver, admission)
+        case _:
+            bound = await _bind(address, insecure=insecure)
+            return SocketListener(bound, make_receiver, admission, write_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A listening socket, what to say before it is used, and how to give its name back."""
+
+    address: Address
+    socket: socket.socket
+    release: Callable[[], None]
+    handshake: Handshake | None = None
+
+
+async def _bind(address: Address, *, insecure: bool) -> _Bound:
+    if address.transport == "local":
+        name = await claim(socket_path(address.rest))
+        return _Bound(address, name.socket, name.release)
+    if address.transport == "localabstract":
+        sock = listen_abstract(address.rest)
+        return _Bound(address, sock, sock.close)
+    handshake = None
+    if address.transport == "tls":
+        handshake = Handshake(await asyncio.to_thread(listening_context, address))
+    authenticated = handshake is not None and "ca" in address.settings
+    sock = await bind_tcp(address, authenticated=authenticated, insecure=insecure)
+    host, port = sock.getsockname()[:2]
+    named = address.at(address.host or host, port)
+    return _Bound(named, sock, sock.close, handshake)
+
+
+@final
+class SocketListener:
+    """Accepts on a listening socket, one task for all; it owns its tasks and ends them in `close`."""
+
+    def __init__(
+        self, bound: _Bound, make_receiver: Callable[[], Receiver], admission: Admission, write_limit: int
+    ) -> None:
+        self.url: Final = str(bound.address)
+        self._bound: Final = bound
+        self._make_receiver: Final = make_receiver
+        self._admission: Final = admission
+        self._write_limit: Final = write_limit
+        self._loop: Final = asyncio.get_running_loop()
+        self._descriptor_freed: Final = asyncio.Event()
+        self._establishing: Final[set[asyncio.Task[None]]] = set()
+        self._closed = False
+        self._accepting: Final = self._loop.create_task(self._accept(), name=f"accept {self.url}")
+
+    @property
+    def refused(self) -> int:
+        return self._admission.refused
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            # An accept that is done but not yet seen by its task would lose its socket when cancelled now.
+            await asyncio.sleep(0)
+        finally:
+            tasks = (self._accepting, *self._establishing)
+            for task in tasks:
+                task.cancel()
+            try:
+                await asyncio.wait(tasks)
+            finally:
+                self._bound.release()
+
+    async def _accept(self) -> None:
+        while not self._closed:
+            try:
+                sock, _ = await self._loop.sock_accept(self._bound.socket)
+            except OSError as error:
+                if error.errno not in _OF_ONE_PEER:
+                    await self._rest(error)
+            else:
+                task = self._loop.create_task(self._establish(sock))
+                self._establishing.add(task)
+                task.add_done_callback(partial(self._established, sock))
+            # A flood of connections is always ready, and then sock_accept alone would never let the loop turn.
+            await asyncio.sleep(0)
+
+    async def _rest(self, error: OSError) -> None:
+        """Do not spin on a connection that cannot be accepted (EMFILE): wait until a descriptor may be free."""
+        _LOG.warning("%s: cannot accept: %s; is the limit of descriptors (ulimit -n) too low?", self.url, error)
+        self._descriptor_freed.clear()
+        try:
+            async with asyncio.timeout(_REST):
+                await self._descriptor_freed.wait()
+        except TimeoutError:
+            pass
+
+    def _established(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._establishing.discard(task)
+        if task.cancelled():  # perhaps before its first step, which would have closed the socket
+            sock.close()
+
+    async def _establish(self, sock: socket.socket) -> None:
+        try:
+            peer = peer_of(self._bound.address.transport, sock)
+            if peer.address:
+                tune(sock)
+        except OSError:  # gone already
+            sock.close()
+            return
+        if not self._admission.admit(peer):
+            _LOG.debug("%s: refused %s, limits reached", self.url, peer)
+            sock.close()
+            return
+        release = _Once(partial(self._released, peer))
+        try:
+            await link_socket(
+                sock,
+                self._make_receiver,
+                peer,
+                self._bound.handshake,
+                write_limit=self._write_limit,
+                released=release,
+            )
+        except OSError as error:
+            self._admission.refused += 1
+            _LOG.debug("%s: handshake with %s failed: %s", self.url, peer.address, error)
+            release()
+        except asyncio.CancelledError:
+            release()
+            raise
+        except Exception as error:  # noqa: BLE001  # a receiver's bug costs its own connection, not the listener
+            self._loop.call_exception_handler({"message": "a receiver failed to connect", "exception": error})
+            sock.close()
+            release()
+
+    def _released(self, peer: Peer) -> None:
+        self._admission.release(peer)
+        self._descriptor_freed.set()
+
+
+class _Once:
+    """Calls a function the first time only: a link may fail while being made and be lost as well."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+
+    def __call__(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+
+@final
+class StdioListener:
+    """The listener of standard input and output: its one connection was there from the start."""
+
+    def __init__(self) -> None:
+        self.url: Final = "stdio:"
+        self.refused: Final = 0
+
+    async def close(self) -> None:
+        """There is nothing to stop accepting."""
+
+
+_MEETING_POINTS: Final[dict[str, MemoryListener]] = {}
+
+
+@final
+class MemoryListener:
+    """A name within this process at which `dial` meets `accept`; both must run in one loop."""
+
+    def __init__(self, address: Address, make_receiver: Callable[[], Receiver], admission: Admission) -> None:
+        before = _MEETING_POINTS.get(address.rest)
+        if before is not None and not before.loop.is_closed():
+            raise AddressInUse(f"somebody listens at {address} already; choose another name")
+        self.url: Final = str(address)
+        self._name: Final = address.rest
+        self._make_receiver: Final = make_receiver
+        self._admission: Final = admission
+        self.loop: Final[asyncio.AbstractEventLoop] = asyncio.get_running_loop()
+        _MEETING_POINTS[address.rest] = self
+
+    @property
+    def refused(self) -> int:
+        return self._admission.refused
+
+    async def close(self) -> None:
+        if _MEETING_POINTS.get(self._name) is self:
+            del _MEETING_POINTS[self._name]
+
+    def meet(self, receiver: Receiver, write_limit: int) -> MemoryLink:
+        """Join a dialler's receiver to a fresh one of ours."""
+        peer = this_process()
+        if not self._admission.admit(peer):
+            raise LinkError(f"no connection to {self.url}: it has as many connections as it allows")
+        one, two = memory_pair(receiver, self._make_receiver(), write_limit=write_limit)
+        two.when_released(partial(self._admission.release, peer))
+        return one
+
+
+def meet_in_memory(address: Address, receiver: Receiver, write_limit: int) -> MemoryLink:
+    """Dial a memory name."""
+    listener = _MEETING_POINTS.get(address.rest)
+    if listener is None or listener.loop.is_closed():
+        raise LinkError(f"no connection to {address}: nobody listens there in this process")
+    if listener.loop is not asyncio.get_running_loop():
+        raise LinkError(f"no connection to {address}: it listens in another event loop; use local:{address.rest}")
+    return listener.meet(receiver, write_limit)

@@ -1,0 +1,125 @@
+"""Addresses as text: `[wire+]transport:rest[?settings]`, parsed and written back; nothing is resolved or opened here.
+
+`local:NAME`, `localabstract:NAME`, `memory:NAME` name a meeting point on this machine, `tcp://HOST:PORT` and
+`tls://HOST:PORT` one on a network, `stdio:` is this process's own standard input and output.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import quote, unquote
+
+from everywire.errors import AddressError
+
+SETTINGS: Final[Mapping[str, frozenset[str]]] = MappingProxyType({
+    "local": frozenset(),
+    "localabstract": frozenset(),
+    "tcp": frozenset(),
+    "tls": frozenset({"cert", "key", "ca"}),
+    "stdio": frozenset(),
+    "memory": frozenset(),
+})  # fmt: skip
+"""The transports and the settings each of them knows."""
+
+LOOKS: Final = (
+    "an address looks like local:NAME, localabstract:NAME, tcp://HOST:PORT, tls://HOST:PORT?ca=FILE, stdio: "
+    "or memory:NAME, with WIRE+ before it to choose a protocol"
+)
+_SHAPE: Final = re.compile(
+    r"(?:(?P<wire>[a-z][a-z0-9.]*)\+)?(?P<transport>[a-z][a-z0-9]*):(?P<rest>[^?]*)(?P<settings>\?.*)?", re.DOTALL
+)
+_HOST_AND_PORT: Final = re.compile(r"//(?:\[(?P<six>[^\[\]/@]*)\]|(?P<host>[^:\[\]/@]*)):(?P<port>[0-9]{1,5})")
+_NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed address; `str()` gives the text back.
+
+    `rest` is everything between the transport's colon and the question mark, so `//host:port` over TCP and TLS.
+    """
+
+    wire: str | None
+    transport: str
+    rest: str
+    settings: Mapping[str, str] = field(default_factory=lambda: _NO_SETTINGS, hash=False)
+
+    def __str__(self) -> str:
+        wire = f"{self.wire}+" if self.wire else ""
+        pairs = "&".join(f"{name}={quote(value, safe='/:@,~+')}" for name, value in self.settings.items())
+        return f"{wire}{self.transport}:{self.rest}{'?' if pairs else ''}{pairs}"
+
+    @property
+    def host(self) -> str:
+        """The host of a tcp or tls address, without brackets; empty means every interface."""
+        return self._host_and_port()[0]
+
+    @property
+    def port(self) -> int:
+        """The port of a tcp or tls address; 0 lets the system choose when listening."""
+        return self._host_and_port()[1]
+
+    def at(self, host: str, port: int) -> Address:
+        """The same wire and transport at a real host and port, without settings: what a peer may dial."""
+        return replace(self, rest=f"//{bracketed(host)}:{port}", settings=_NO_SETTINGS)
+
+    def _host_and_port(self) -> tuple[str, int]:
+        match = _HOST_AND_PORT.fullmatch(self.rest)
+        if match is None or int(match["port"]) > 0xFFFF:
+            advice = "; an IPv6 address needs brackets: [::1]" if self.rest.count(":") > 1 else ""
+            raise AddressError(
+                f"{str(self)!r} needs a host and a port, as in {self.transport}://127.0.0.1:65213{advice}"
+            )
+        return match["six"] if match["host"] is None else match["host"], int(match["port"])
+
+
+def bracketed(host: str) -> str:
+    """The host as it stands before a colon and a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def parse_address(text: str, *, settings: Collection[str] = ()) -> Address:
+    """Read an address; AddressError says what is wrong and what an address looks like.
+
+    `settings` are names that the caller's wire knows beside those of the transport.
+    """
+    match = _SHAPE.fullmatch(text)
+    if match is None or match["transport"] not in SETTINGS:
+        raise AddressError(f"{text!r} is not an address: {LOOKS}")
+    address = Address(match["wire"], match["transport"], match["rest"], _parse_settings(text, match["settings"] or ""))
+    _check_settings(text, address, SETTINGS[address.transport].union(settings))
+    _check_rest(text, address)
+    return address
+
+
+def _parse_settings(text: str, query: str) -> Mapping[str, str]:
+    pairs: dict[str, str] = {}
+    for part in query[1:].split("&") if len(query) > 1 else ():
+        name, equals, value = part.partition("=")
+        if not equals or not name:
+            raise AddressError(f"{text!r}: settings look like ?name=value&name=value, not {part!r}")
+        if name in pairs:
+            raise AddressError(f"{text!r}: {name} is given twice")
+        pairs[name] = unquote(value)
+    return MappingProxyType(pairs) if pairs else _NO_SETTINGS
+
+
+def _check_settings(text: str, address: Address, known: Collection[str]) -> None:
+    unknown = sorted(set(address.settings).difference(known))
+    if unknown:
+        choice = f"it knows {', '.join(sorted(known))}" if known else "it has none"
+        raise AddressError(f"{text!r}: {address.transport} does not know the setting {', '.join(unknown)}; {choice}")
+
+
+def _check_rest(text: str, address: Address) -> None:
+    if address.transport in ("tcp", "tls"):
+        _ = address.port
+    elif address.transport == "stdio":
+        if address.rest:
+            raise AddressError(f"{text!r}: stdio is this process's own input and output and has no name; write stdio:")
+    elif not address.rest or "\0" in address.rest:
+        raise AddressError(f"{text!r} needs a name without NUL, as in {address.transport}:climate")

@@ -1,0 +1,67 @@
+"""`dial`: from an address to a connection, whatever the transport; no retries, they belong to who knows the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from everywire.errors import AddressError, EverywireError
+from everywire.transport.accepting import meet_in_memory
+from everywire.transport.address import Address, parse_address
+from everywire.transport.failures import dial_failed
+from everywire.transport.linking import Handshake, link_socket
+from everywire.transport.shapes import DEFAULT_WRITE_LIMIT, HalfOpenConnection, Receiver
+from everywire.transport.sockets import connect_tcp, connect_unix, peer_of
+from everywire.transport.stdio import link_stdio
+from everywire.transport.tls import dialing_context
+
+
+async def dial(
+    address: Address | str, receiver: Receiver, *, write_limit: int = DEFAULT_WRITE_LIMIT, timeout: float = 10.0
+) -> HalfOpenConnection:
+    """Connect `receiver`; it has been told `connected` when this returns.
+
+    `timeout` is in seconds and covers everything. Raises LinkError saying why and what to do, AddressError for an
+    address that nobody can dial, UnsupportedPlatform for one that this system lacks.
+    """
+    address = parse_address(address) if isinstance(address, str) else address
+    try:
+        match address.transport:
+            case "stdio":
+                return link_stdio(receiver, write_limit=write_limit)
+            case "memory":
+                return meet_in_memory(address, receiver, write_limit)
+            case "local" | "localabstract":
+                return await _dial_unix(address, receiver, write_limit, timeout)
+            case _:
+                return await _dial_tcp(address, receiver, write_limit, timeout)
+    except EverywireError:
+        raise
+    except (OSError, UnicodeError) as error:
+        raise dial_failed(address, error, timeout) from error
+
+
+async def _dial_unix(address: Address, receiver: Receiver, write_limit: int, timeout: float) -> HalfOpenConnection:
+    return await _link(await connect_unix(address, timeout), address, receiver, None, write_limit)
+
+
+async def _dial_tcp(address: Address, receiver: Receiver, write_limit: int, timeout: float) -> HalfOpenConnection:
+    if not address.host or not address.port:
+        raise AddressError(f"{address} names no host and port to connect to; those are for listening only")
+    async with asyncio.timeout(timeout):
+        handshake = None
+        if address.transport == "tls":
+            # In a thread, for it reads files: the system's authorities alone take many milliseconds.
+            handshake = Handshake(await asyncio.to_thread(dialing_context, address), address.host)
+        return await _link(await connect_tcp(address, timeout), address, receiver, handshake, write_limit)
+
+
+async def _link(
+    sock: socket.socket, address: Address, receiver: Receiver, handshake: Handshake | None, write_limit: int
+) -> HalfOpenConnection:
+    try:
+        peer = peer_of(address.transport, sock)
+    except OSError:  # gone already
+        sock.close()
+        raise
+    return await link_socket(sock, lambda: receiver, peer, handshake, write_limit=write_limit)
