@@ -8,6 +8,7 @@ from typing import Final
 
 SUITES: Final = {
     "rpc": "one call, int -> int, between two processes, beside every peer",
+    "stages": "where the time of a call goes in everywire itself, without sockets",
     "local": "setting, getting and emitting in one process, beside PySide6",
     "imports": "wall time of `import everywire` in a fresh interpreter",
 }

@@ -26,9 +26,9 @@ asyncio.run(main())
 """
 
 FEW_DESCRIPTORS = """
-import asyncio, logging, resource
+import asyncio, logging, os, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-from everywire.transport import listen
+from everywire.transport import accepting, listen
 from tests.transport.receivers import echo
 from tests.harness import loop_factory
 
@@ -38,9 +38,15 @@ class Tell(logging.Handler):
 
 async def main():
     logging.getLogger("everywire.transport").addHandler(Tell())
+    accepting._REST = float(sys.argv[3])
+    loop = asyncio.get_running_loop()
     async with listen(sys.argv[1], echo):
+        hoard = [os.open(os.devnull, os.O_RDONLY) for _ in range(int(sys.argv[4]))]
         print("ready", flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        await loop.run_in_executor(None, sys.stdin.readline)
+        for descriptor in hoard:
+            os.close(descriptor)
+        await loop.run_in_executor(None, sys.stdin.read)
 
 with asyncio.Runner(loop_factory=loop_factory(sys.argv[2])) as runner:
     runner.run(main())

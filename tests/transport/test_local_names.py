@@ -184,6 +184,20 @@ async def test_a_stopped_holder_of_the_lock_does_not_stop_us_for_ever(
             await claim(str(folder / "x"))
 
 
+def test_a_lock_file_that_was_replaced_while_it_was_locked_does_not_count(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last holder removes the file; whoever waited with that file open holds a lock that nobody sees."""
+    lock = folder / "x.lock"
+
+    def replaced(descriptor: int) -> None:
+        lock.unlink()
+        lock.touch()
+
+    monkeypatch.setattr(local_names_module, "_flock", replaced)
+    assert local_names_module._try_lock(str(lock)) is None
+
+
 async def test_a_missing_or_forbidden_directory_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LinkError, match="its directory does not exist"):
         await claim(str(folder / "none" / "x"))

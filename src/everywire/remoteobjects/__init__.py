@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from everywire.remoteobjects.endpoint import RemoteObjects
+from everywire.remoteobjects.endpoint.settings import RemoteObjects
 from everywire.remoteobjects.session import NodeSession, open_session
 
 __all__ = ("NodeSession", "RemoteObjects", "open_session")

@@ -10,7 +10,7 @@ A route is a `Route` for calls, signals and property changes, and the table of w
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -267,6 +267,12 @@ class Engine:
         if not self._greeted and data[position : position + 4] == _QT5_HANDSHAKE:
             return RemoteProtocolError("the host speaks the big-endian protocol of Qt 5; this node speaks QtRO 2.0")
         return RemoteProtocolError(f"a frame of {size} bytes is not within {_SMALLEST} and {self.max_frame}")
+
+
+def serials() -> Iterator[int]:
+    """Count as Qt does: from 1, and around before the sign bit; 0 is for heartbeats, -1 means no reply."""
+    while True:
+        yield from range(1, 2**31 - 1)
 
 
 def unreadable(error: Exception) -> Fault:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, final
 
-from everywire.errors import AddressInUse, LinkError
+from everywire.errors import AddressInUse, LinkError, UnsupportedPlatform
 from everywire.transport.address import Address, parse_address
 from everywire.transport.linking import Handshake, link_socket
 from everywire.transport.local_names import claim, listen_abstract, socket_path
@@ -27,6 +27,7 @@ from everywire.transport.tls import listening_context
 
 _LOG: Final = logging.getLogger("everywire.transport")
 _OF_ONE_PEER: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})  # gone, or a firewall's: accept(2)
+_AT_ONCE: Final = 64  # accepts per turn of the loop, so that a flood does not stop everything else
 _REST: Final = 1.0  # seconds without accepting when descriptors are exhausted, unless a connection ends before
 
 
@@ -129,7 +130,11 @@ async def _bind(address: Address, *, insecure: bool) -> _Bound:
 
 @final
 class SocketListener:
-    """Accepts on a listening socket, one task for all; it owns its tasks and ends them in `close`."""
+    """Accepts on a listening socket; it owns a task for each connection being established and ends them in `close`.
+
+    Accepting is a callback of the loop and not a task: a task that is cancelled in the moment in which its accept is
+    done loses the accepted socket.
+    """
 
     def __init__(
         self, bound: _Bound, make_receiver: Callable[[], Receiver], admission: Admission, write_limit: int
@@ -140,10 +145,15 @@ class SocketListener:
         self._admission: Final = admission
         self._write_limit: Final = write_limit
         self._loop: Final = asyncio.get_running_loop()
-        self._descriptor_freed: Final = asyncio.Event()
         self._establishing: Final[set[asyncio.Task[None]]] = set()
+        self._resting: asyncio.TimerHandle | None = None
         self._closed = False
-        self._accepting: Final = self._loop.create_task(self._accept(), name=f"accept {self.url}")
+        try:
+            self._loop.add_reader(bound.socket, self._acceptable)
+        except NotImplementedError as error:
+            bound.release()
+            text = "this event loop has no add_reader; run asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)"
+            raise UnsupportedPlatform(text) from error
 
     @property
     def refused(self) -> int:
@@ -153,49 +163,31 @@ class SocketListener:
         if self._closed:
             return
         self._closed = True
-        try:
-            # An accept that is done but not yet seen by its task would lose its socket when cancelled now.
-            await asyncio.sleep(0)
-        finally:
-            tasks = (self._accepting, *self._establishing)
-            for task in tasks:
-                task.cancel()
-            try:
-                await asyncio.wait(tasks)
-            finally:
-                self._bound.release()
+        self._loop.remove_reader(self._bound.socket)
+        if self._resting is not None:
+            self._resting.cancel()
+        self._bound.release()
+        for task in self._establishing:
+            task.cancel()
+        if self._establishing:
+            await asyncio.wait(self._establishing)
 
-    async def _accept(self) -> None:
-        while not self._closed:
+    def _acceptable(self) -> None:
+        for _ in range(_AT_ONCE):
             try:
-                sock, _ = await self._loop.sock_accept(self._bound.socket)
+                sock, _ = self._bound.socket.accept()
+            except (BlockingIOError, InterruptedError):
+                return
             except OSError as error:
-                if error.errno not in _OF_ONE_PEER:
-                    await self._rest(error)
-            else:
-                task = self._loop.create_task(self._establish(sock))
-                self._establishing.add(task)
-                task.add_done_callback(partial(self._established, sock))
-            # A flood of connections is always ready, and then sock_accept alone would never let the loop turn.
-            await asyncio.sleep(0)
+                if error.errno in _OF_ONE_PEER:
+                    continue
+                self._rest(error)
+                return
+            self._admit(sock)
 
-    async def _rest(self, error: OSError) -> None:
-        """Do not spin on a connection that cannot be accepted (EMFILE): wait until a descriptor may be free."""
-        _LOG.warning("%s: cannot accept: %s; is the limit of descriptors (ulimit -n) too low?", self.url, error)
-        self._descriptor_freed.clear()
+    def _admit(self, sock: socket.socket) -> None:
         try:
-            async with asyncio.timeout(_REST):
-                await self._descriptor_freed.wait()
-        except TimeoutError:
-            pass
-
-    def _established(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
-        self._establishing.discard(task)
-        if task.cancelled():  # perhaps before its first step, which would have closed the socket
-            sock.close()
-
-    async def _establish(self, sock: socket.socket) -> None:
-        try:
+            sock.setblocking(False)
             peer = peer_of(self._bound.address.transport, sock)
             if peer.address:
                 tune(sock)
@@ -206,7 +198,12 @@ class SocketListener:
             _LOG.debug("%s: refused %s, limits reached", self.url, peer)
             sock.close()
             return
-        release = _Once(partial(self._released, peer))
+        released = _Once(partial(self._released, peer))
+        task = self._loop.create_task(self._establish(sock, peer, released))
+        self._establishing.add(task)
+        task.add_done_callback(partial(self._established, sock, released))
+
+    async def _establish(self, sock: socket.socket, peer: Peer, released: Callable[[], None]) -> None:
         try:
             await link_socket(
                 sock,
@@ -214,23 +211,38 @@ class SocketListener:
                 peer,
                 self._bound.handshake,
                 write_limit=self._write_limit,
-                released=release,
+                released=released,
             )
         except OSError as error:
             self._admission.refused += 1
             _LOG.debug("%s: handshake with %s failed: %s", self.url, peer.address, error)
-            release()
-        except asyncio.CancelledError:
-            release()
-            raise
+            released()
         except Exception as error:  # noqa: BLE001  # a receiver's bug costs its own connection, not the listener
             self._loop.call_exception_handler({"message": "a receiver failed to connect", "exception": error})
             sock.close()
-            release()
+            released()
+
+    def _established(self, sock: socket.socket, released: Callable[[], None], task: asyncio.Task[None]) -> None:
+        self._establishing.discard(task)
+        if task.cancelled():  # perhaps before its first step
+            sock.close()
+            released()
+
+    def _rest(self, error: OSError) -> None:
+        """Do not spin on a connection that cannot be accepted (EMFILE): wait until a descriptor may be free."""
+        _LOG.warning("%s: cannot accept: %s; is the limit of descriptors (ulimit -n) too low?", self.url, error)
+        self._loop.remove_reader(self._bound.socket)
+        self._resting = self._loop.call_later(_REST, self._rested)
+
+    def _rested(self) -> None:
+        if self._resting is not None and not self._closed:
+            self._resting.cancel()
+            self._resting = None
+            self._loop.add_reader(self._bound.socket, self._acceptable)
 
     def _released(self, peer: Peer) -> None:
         self._admission.release(peer)
-        self._descriptor_freed.set()
+        self._rested()
 
 
 class _Once:

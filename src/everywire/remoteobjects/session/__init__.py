@@ -1,8 +1,7 @@
-"""Endpoints of Qt Remote Objects on asyncio: hosts of published objects and connections of nodes."""
+"""Connections of Qt Remote Objects on asyncio, without the object model."""
 
 from __future__ import annotations
 
-from everywire.remoteobjects.session.connecting import NodeSession, open_session
-from everywire.remoteobjects.session.serving import HostServer, HostSession
+from everywire.remoteobjects.session.node import NodeSession, open_session
 
-__all__ = ("HostServer", "HostSession", "NodeSession", "open_session")
+__all__ = ("NodeSession", "open_session")

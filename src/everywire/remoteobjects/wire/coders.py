@@ -1,4 +1,4 @@
-"""Encoders and decoders compiled per member: the general path of the codec as one `struct` call per run of fixed fields.
+"""Encoders and decoders compiled per member: the codec's general path as one `struct` call per run of fixed fields.
 
 The generated source holds literals and our own identifiers only; names from classes and wires enter as data. Compiled
 code is kept per list of types and shared by all objects; binding it to one object costs a few `struct.Struct`.
@@ -76,7 +76,7 @@ class _Frame:
             self.fixed(code, str(tag), "0", f"to_int{place}({name})" if kind == "enum" else name)
 
     def expression(self, prefix: str) -> str:
-        """Return the expression of the whole frame, its size first, in terms of packers named *prefix*0, …"""
+        """Return the expression of the whole frame, size first; its packers are *prefix*0, *prefix*1 and so on."""
         extra = "".join(f" + len({tail})" for tail in self.tails)
         parts = [f"{prefix}0({prefix}_size{extra}, {', '.join(self.values[0])})"]
         for number, tail in enumerate(self.tails, 1):
@@ -180,7 +180,7 @@ def _reply_source(node: Type | None) -> tuple[str, _Frame]:
 
 
 def reply_encoder(node: Type | None, head: bytes, what: str) -> Callable[[int, Any], bytes]:
-    """Return a function that makes the frame of a result; raises Fault(INTERNAL) when the slot's result does not fit."""
+    """Return a function that makes the frame of a result; it raises Fault(INTERNAL) when the result does not fit."""
     source, frame = _reply_source(node)
     names = {**_helpers((node,) if node else ()), **frame.bind("p", len(head)), "head": head}
     names["check"] = _result_check(node, what)
@@ -288,22 +288,15 @@ def _read_nothing(data: bytes, start: int, end: int) -> Any:
 # What a node sends.
 
 
-@lru_cache(maxsize=4096)
-def _call_source(types: Types) -> tuple[str, _Frame]:
-    frame = _invoke_frame(types, "serial", "-1")
-    arguments = ", ".join(f"a{n}" for n in range(len(types)))
-    condition = _condition(types)
-    checked = f"{arguments}, = check(({arguments},))" if types else "pass"
-    guard = checked if condition is None else f"if not ({condition}): {checked}"
-    source = f"""\
+_CALL: Final = """\
 def make(channel, check, waiting_for, call_of):
- head = p0 = p_size = pending = frames = next_serial = write = join = loop = None
-{_body([f"p{n} = None" for n in range(1, len(frame.formats))])}
+ head = p_size = pending = frames = next_serial = write = join = loop = {no_packers}None
  def slot({arguments}):
   {guard}
   if head is None: return channel.unavailable()
   serial = next_serial()
-{_body(frame.before, 2)}  frame = {frame.expression("p")}
+  {prepare}
+  frame = {frame}
   call = call_of(loop=loop)
   call.link = channel
   if pending or frames:
@@ -315,13 +308,36 @@ def make(channel, check, waiting_for, call_of):
    write(frame)
   return call
  def bind(names):
-  nonlocal {", ".join(["head", "p_size", "pending", "frames", "next_serial", "write", "join", "loop"] + [f"p{n}" for n in range(len(frame.formats))])}
+  nonlocal head, p_size, pending, frames, next_serial, write, join, loop{packers}
   head = names["head"]
   if head is None: return
   p_size, pending, frames, next_serial = names["p_size"], names["pending"], names["frames"], names["next_serial"]
   write, join, loop = names["write"], names["join"], names["loop"]
-{_body([f"p{n} = names['p{n}']" for n in range(len(frame.formats))], 2)} return slot, bind
+  {bind_packers}
+ return slot, bind
 """
+"""The function behind a replica's slot: check, encode, queue, return the pending call.
+
+The first call of an idle link is written at once, those behind it are joined.
+"""
+
+
+@lru_cache(maxsize=4096)
+def _call_source(types: Types) -> tuple[str, _Frame]:
+    frame = _invoke_frame(types, "serial", "-1")
+    arguments = "".join(f"a{n}, " for n in range(len(types)))
+    condition = _condition(types)
+    check = f"{arguments}= check(({arguments}))" if types else "pass"
+    packers = [f"p{n}" for n in range(len(frame.formats))]
+    source = _CALL.format(
+        arguments=arguments,
+        no_packers="".join(f"{packer} = " for packer in packers),
+        guard=check if condition is None else f"if not ({condition}): {check}",
+        prepare="; ".join(frame.before) or "pass",
+        frame=frame.expression("p"),
+        packers="".join(f", {packer}" for packer in packers),
+        bind_packers="; ".join(f"{packer} = names['{packer}']" for packer in packers),
+    )
     return source, frame
 
 

@@ -208,7 +208,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
 
 def careful_invoke(packet: Invoke, hosted: HostedObject | None) -> Invoked | Refused:
-    """Return the event for a call that no fast decoder recognized, with its arguments lifted to the contract's types."""
+    """Return the event for a call that no fast decoder recognized, its arguments lifted to the contract's types."""
     door = None if hosted is None else hosted.door(packet)
     if door is None:
         return Refused(

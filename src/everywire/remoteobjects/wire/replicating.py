@@ -6,7 +6,7 @@ started again may count its members differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from everywire.errors import Code, Fault, ModelError, SignatureMismatch
@@ -17,7 +17,7 @@ from everywire.model.properties import Readable
 from everywire.model.signals import Signal
 from everywire.model.types import AnyType, OptionalOf, Type
 from everywire.remoteobjects.codec import CallKind, Invoke, Packet, PropertyChange
-from everywire.remoteobjects.engine import Engine, Heard, Waiting, change_head, invoke_head, reply_head
+from everywire.remoteobjects.engine import Engine, Heard, Waiting, change_head, invoke_head, reply_head, serials
 from everywire.remoteobjects.wire.coders import call_frame, change_decoder, invoke_decoder, reply_decoder, slot_maker
 from everywire.remoteobjects.wire.layout import Layout, adapt
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
@@ -77,12 +77,6 @@ class Ignored:
 
 IGNORED: Final = Ignored()
 _NOTIFY: Final = Route(lambda _route, _data, _start, _end: IGNORED, lambda arguments: arguments, lambda: None)
-
-
-def serials() -> Iterator[int]:
-    """Count as Qt does: from 1, and around before the sign bit; 0 is for heartbeats, -1 means no reply."""
-    while True:
-        yield from range(1, 2**31 - 1)
 
 
 class Channel:

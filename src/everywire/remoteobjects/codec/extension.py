@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from everywire.codec.qdatastream import TypeId
+from everywire.codec.qdatastream import Typed, TypeId
 from everywire.errors import Code, Fault
-from everywire.remoteobjects.codec import CallKind, Invoke, InvokeReply, Typed, encode_packet
+from everywire.remoteobjects.codec.packets import CallKind, Invoke, InvokeReply, encode_packet
 
 HELLO: Final = "everywire/1?"
 WELCOME: Final = "everywire/1!"

@@ -20,10 +20,20 @@ from everywire.remoteobjects.codec import (
     RemoveObject,
     encode_packet,
 )
+from everywire.remoteobjects.codec.extension import (
+    HELLO,
+    NAME,
+    WELCOME,
+    Asked,
+    Method,
+    Told,
+    answer,
+    read_request,
+    tell,
+)
 from everywire.remoteobjects.codec.faults import encode_fault_reply
+from everywire.remoteobjects.endpoint.streaming import OutgoingStream
 from everywire.remoteobjects.engine import Broken, Engine, Skipped
-from everywire.remoteobjects.session.streaming import OutgoingStream
-from everywire.remoteobjects.wire.extension import HELLO, NAME, WELCOME, Asked, Method, Told, answer, read_request, tell
 from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
 from everywire.runtime.gate import Door
 from everywire.runtime.inbound import InboundLink

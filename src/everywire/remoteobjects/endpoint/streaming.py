@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from everywire.errors import Fault, ModelError
 from everywire.model import Member
-from everywire.remoteobjects.wire.extension import Method, Told, ask, tell
+from everywire.remoteobjects.codec.extension import Method, Told, ask, tell
 from everywire.remoteobjects.wire.qttypes import lift, lower
 from everywire.runtime.gate import Door, authorize, fault_of
 
 if TYPE_CHECKING:
-    from everywire.remoteobjects.session.connecting import NodeSession
-    from everywire.remoteobjects.session.serving import HostSession
+    from everywire.remoteobjects.endpoint.replicas import NodeSession
+    from everywire.remoteobjects.endpoint.serving import HostSession
 
 WINDOW: Final = 64
 """Items a node lets a host send ahead of its reader."""

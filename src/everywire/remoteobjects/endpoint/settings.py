@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from everywire.remoteobjects.session import HostServer, NodeSession
+from everywire.remoteobjects.endpoint.replicas import ReplicaSession
+from everywire.remoteobjects.endpoint.serving import HostServer
 from everywire.runtime.node import Node
 
 
@@ -24,8 +25,8 @@ class RemoteObjects:
         await server.listen(self.url)
         return server
 
-    async def open(self, node: Node) -> NodeSession:
+    async def open(self, node: Node) -> ReplicaSession:
         """Connect to the host."""
-        session = NodeSession(node.limits)
+        session = ReplicaSession(node)
         await session.open(self.url)
         return session

@@ -1,0 +1,284 @@
+"""One connection to a host of Qt Remote Objects, usable by itself, without the object model.
+
+```python
+async with open_session("local:climate") as session:
+    print(session.objects)
+    definition, values = await session.acquire("hall")
+    print(await session.invoke("hall", 2, 10))
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from everywire.errors import Code, Fault, LinkError
+from everywire.remoteobjects.codec import (
+    AddObject,
+    CallKind,
+    ClassDefinition,
+    Init,
+    InitDynamic,
+    Invoke,
+    ObjectInfo,
+    ObjectList,
+    Packet,
+    Ping,
+    Pong,
+    PropertyChange,
+    RemoveObject,
+    encode_packet,
+)
+from everywire.remoteobjects.codec.extension import HELLO, WELCOME
+from everywire.remoteobjects.engine import Answered, Broken, Engine, Failed, Heard, Odd, Waiting, reply_head, serials
+from everywire.runtime.limits import DEFAULT_LIMITS, Limits
+from everywire.runtime.outbox import Outbox
+from everywire.runtime.pending import PendingCall
+from everywire.transport import Connection, dial
+
+News = Callable[[Packet], object]
+
+
+class NodeSession:
+    """One connection to a host; a `transport.Receiver`."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, probe: bool = True) -> None:
+        self.limits = limits
+        self.objects: dict[str, ObjectInfo] = {}
+        """What the host shows, by name."""
+        self.extended = False
+        """Whether the host is everywire too; only asked for with *probe*."""
+        self.news: News | None = None
+        """Called with every packet that nobody waits for: changes, signals, removals, new lists."""
+        self.frames: list[bytes] = []
+        self.loop = asyncio.get_running_loop()
+        self.engine = Engine(host=False, max_frame=limits.frame, careful=self.careful)
+        self._probe = probe
+        self._ready: asyncio.Future[None] = self.loop.create_future()
+        self._gone: asyncio.Future[Exception | None] = self.loop.create_future()
+        self._listed = self._probed = False
+        self._broken: Exception | None = None
+        self._inits: dict[str, asyncio.Future[InitDynamic | Init]] = {}
+        self._pongs: dict[str, list[asyncio.Future[None]]] = {}
+        self._calls: dict[str, tuple[dict[int, tuple[Waiting, Any]], Callable[[], int]]] = {}
+        self._connection: Connection | None = None
+        self._outbox: Outbox | None = None
+
+    async def open(self, url: str) -> None:
+        """Connect and wait for the host's greeting and list of objects; raises LinkError or RemoteProtocolError."""
+        await dial(url, self, write_limit=self.limits.unsent_soft, timeout=self.limits.handshake)
+        try:
+            async with asyncio.timeout(self.limits.handshake):
+                await self._ready
+        except TimeoutError:
+            await self.close()
+            raise LinkError(f"{url} accepted the connection but said nothing of Qt Remote Objects") from None
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection and wait until it is gone."""
+        if self._connection is not None:
+            if self._outbox is not None:
+                self._outbox.flush()
+            self._connection.close()
+            await asyncio.shield(self._gone)
+
+    async def wait_lost(self) -> Exception | None:
+        """Wait until the connection is gone; return why."""
+        return await asyncio.shield(self._gone)
+
+    @property
+    def offered(self) -> tuple[str, ...] | None:
+        """The names of the host's objects; None before it has said."""
+        return tuple(self.objects) if self._listed else None
+
+    async def acquire(self, name: str, *, dynamic: bool = True) -> tuple[ClassDefinition | None, tuple[Any, ...]]:
+        """Attach to the object *name*; return its class definition (None unless *dynamic*) and its values."""
+        packet = await self._acquire(name, dynamic=dynamic)
+        definition = packet.definition if isinstance(packet, InitDynamic) else None
+        if definition is not None:
+            self.engine.types = {**self.engine.types, **definition.user_types()}
+        return definition, packet.values
+
+    def release(self, name: str) -> None:
+        """Detach from the object *name*."""
+        self.send(encode_packet(RemoveObject(name)))
+
+    def invoke(self, name: str, index: int, *arguments: Any, call: CallKind = CallKind.METHOD) -> Any:
+        """Call the method *index* of the object *name*; return the pending call of its plain result."""
+        if name not in self._calls:
+            self._calls[name] = ({}, serials().__next__)
+            self.engine.routes.setdefault(reply_head(name), self._calls[name][0])
+        waiting, next_serial = self._calls[name]
+        serial, pending = next_serial(), self.pending()
+        waiting[serial] = (_PLAIN, pending)
+        self.send(encode_packet(Invoke(name, call, index, arguments, serial, -1)))
+        return pending
+
+    async def ping(self, name: str = "") -> None:
+        """Wait until the host has handled everything sent before, and has answered."""
+        if self._gone.done():
+            raise LinkError("the connection is closed")
+        pong: asyncio.Future[None] = self.loop.create_future()
+        self._pongs.setdefault(name, []).append(pong)
+        self.send(encode_packet(Ping(name)))
+        await pong
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame."""
+        if self._outbox is not None:
+            self._outbox.put(frame)
+
+    def flush(self) -> None:
+        """Write what this turn has collected, without waiting for its end."""
+        if self._outbox is not None:
+            self._outbox.flush()
+
+    def pending(self) -> PendingCall[Any]:
+        """Return a new pending call."""
+        return PendingCall(loop=self.loop)
+
+    # What the transport calls.
+
+    def connected(self, connection: Connection) -> None:
+        """Begin; the host speaks first."""
+        self._connection = connection
+        self._outbox = outbox = Outbox(connection, self.limits, self.loop.call_soon)
+        self.frames = outbox.frames
+        if self._probe:
+            self.send(encode_packet(Ping(HELLO)))
+
+    def received(self, data: bytes) -> None:
+        """Take one chunk: results to their callers, news to their replicas, in order."""
+        for event in self.engine.receive_data(data):
+            kind = type(event)
+            if kind is Answered:
+                if not event.call.done():
+                    event.call.set_result(event.value)
+            elif kind is Heard:
+                event.route.tell(*event.arguments)
+            else:
+                self.other(event)
+
+    def paused(self) -> None:
+        """The host does not take what it is sent."""
+        if self._outbox is not None:
+            self._outbox.pause()
+
+    def resumed(self) -> None:
+        """The host takes bytes again."""
+        if self._outbox is not None:
+            self._outbox.resume()
+
+    def lost(self, error: LinkError | None) -> None:
+        """The connection is gone: whoever waits hears why."""
+        self.engine.receive_eof()
+        reason = self._broken or error or LinkError("the host closed the connection")
+        self.end(reason, Fault(Code.UNAVAILABLE, f"the link was lost: {reason}"))
+        if not self._ready.done():
+            self._ready.set_exception(reason)
+        if not self._gone.done():
+            self._gone.set_result(reason)
+
+    # What the projection of objects overrides.
+
+    def careful(self, packet: Packet) -> Any:
+        """Return the event for a packet of the general path."""
+        return packet
+
+    def other(self, event: Any) -> None:
+        """Handle an event that is neither a result nor news on the fast path."""
+        match event:
+            case ObjectList():
+                self._list(event)
+            case InitDynamic() | Init() if event.name in self._inits:
+                init = self._inits.pop(event.name)
+                if not init.done():
+                    init.set_result(event)
+            case Pong():
+                self._pong(event.name)
+            case Failed():
+                if not event.call.done():
+                    event.call.set_exception(event.fault)
+            case Broken():
+                self._broken = event.error
+                if self._connection is not None:
+                    self._connection.abort()
+            case Invoke() | PropertyChange() | Init() | InitDynamic() | RemoveObject():
+                self._pass_on(event)
+            case _:
+                pass  # replies nobody waits for any more, values of unknown type
+
+    def listed(self, names: tuple[str, ...]) -> None:
+        """Take note that the host shows *names*."""
+
+    def end(self, reason: Exception, fault: Fault) -> None:
+        """Fail everybody who waits."""
+        del reason
+        waiting: list[asyncio.Future[Any]] = [*self._inits.values(), *itertools.chain(*self._pongs.values())]
+        waiting += [call for table, _ in self._calls.values() for _, call in table.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(fault)
+
+    # Private.
+
+    def _pass_on(self, packet: Any) -> None:
+        if isinstance(packet, RemoveObject):
+            self.objects.pop(packet.name, None)
+        if self.news is not None:
+            self.news(packet)
+
+    def _list(self, packet: ObjectList) -> None:
+        for info in packet.entries:
+            self.objects.setdefault(info.name, info)
+        if self._listed:
+            self._pass_on(packet)
+        self._listed = True
+        self.listed(tuple(info.name for info in packet.entries))
+        self._check_ready()
+
+    def _check_ready(self) -> None:
+        if self._listed and (self._probed or not self._probe) and not self._ready.done():
+            self._ready.set_result(None)
+
+    def _pong(self, name: str) -> None:
+        if name in (WELCOME, HELLO) and not self._probed:
+            self.extended = name == WELCOME
+            self._probed = True
+            self._check_ready()
+            return
+        waiting = self._pongs.get(name)
+        if waiting:
+            pong = waiting.pop(0)
+            if not pong.done():
+                pong.set_result(None)
+
+    async def _acquire(self, name: str, *, dynamic: bool) -> InitDynamic | Init:
+        if self._gone.done():
+            raise LinkError("the connection is closed")
+        init = self._inits.get(name)
+        if init is None:
+            init = self._inits[name] = self.loop.create_future()
+            self.send(encode_packet(AddObject(name, dynamic)))
+        return await asyncio.shield(init)
+
+
+_PLAIN: Final = Waiting(lambda _data, _start, _end: Odd, lambda raw: raw, None)
+
+
+@asynccontextmanager
+async def open_session(url: str, *, limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[NodeSession]:
+    """Connect to a host of Qt Remote Objects without the object model."""
+    session = NodeSession(limits)
+    await session.open(url)
+    try:
+        yield session
+    finally:
+        await session.close()
