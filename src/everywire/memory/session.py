@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import weakref
 from typing import Any, Final
 
-from everywire.errors import AddressInUse, Code, Fault, LinkError
+from everywire.errors import AddressInUse, Code, Fault, LinkError, ModelError
+from everywire.memory.streaming import PulledStream
 from everywire.memory.wire import Channel, Frame, HostedObject
 from everywire.model import Caller
-from everywire.runtime.gate import Door, authorize
+from everywire.runtime.gate import Door, authorize, invalid
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Outbox
@@ -46,9 +47,10 @@ class MemoryServer:
         hosted.close()
 
     def recheck(self) -> None:
-        """Apply changed policies."""
-        for session in self.sessions:
+        """Take objects from links whose callers may no longer see them."""
+        for session in tuple(self.sessions):
             session.host.recheck()
+            session.recheck()
 
     def running(self) -> list[asyncio.Task[Any]]:
         """Return the tasks of running slots."""
@@ -64,7 +66,8 @@ class MemoryServer:
         await self.stop_accepting()
         for session in tuple(self.sessions):
             session.host.outbox.flush()
-            session.cut(LinkError("the host closed the link"))
+            await asyncio.sleep(0)  # what was flushed is heard before the end
+            await session.end(LinkError("the host closed the link"))
         for hosted in self.hosted.values():
             hosted.close()
 
@@ -120,27 +123,30 @@ class NodeSession:
         self._gone: asyncio.Future[Exception | None] = self.loop.create_future()
         self._channels: dict[str, Channel] = {}
         self._calls: list[Any] = []
+        self._streams: weakref.WeakSet[PulledStream] = weakref.WeakSet()
         self.host = HostLink(self, server.node)
         server.sessions.add(self)
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """The names of the host's objects."""
-        return tuple(self.server.hosted)
+        """The names of the host's objects that this end may see."""
+        caller = self.host.caller
+        return tuple(n for n, hosted in self.server.hosted.items() if hosted.publication.policy.sees(caller))
 
     async def attach(self, replica: ReplicaLink, *, patient: bool) -> None:
         """Bind *replica* to its source; see `runtime.wires.ClientSession`."""
-        while replica.name not in self.server.hosted:
+        while replica.name not in self.offered:
             if not patient:
-                others = ", ".join(sorted(self.server.hosted)) or "nothing"
-                raise Fault(Code.NOT_FOUND, f"no object {replica.name!r} at {replica.url}; it offers {others}")
+                others = ", ".join(sorted(self.offered)) or "nothing"
+                text = f"no object {replica.name!r} at {replica.url}; it offers {others}"
+                raise Fault(Code.NOT_FOUND, text, may_have_run=False)
             self.shown.clear()
             await self.shown.wait()
         hosted = self.server.hosted[replica.name]
         if not isinstance(replica.channel, Channel):
-            replica.channel = Channel(replica, PendingCall, lambda door, arguments: stream_of(self, door, arguments))
+            replica.channel = Channel(replica, PendingCall)
         self._channels[replica.name] = replica.channel
-        replica.channel.attach(hosted, self.send)
+        replica.channel.attach(hosted, self.send, self.open_stream)
         hosted.links[self.host] = None
 
     async def wait_lost(self) -> Exception | None:
@@ -149,7 +155,23 @@ class NodeSession:
 
     async def close(self) -> None:
         """Close the link."""
-        self.cut(LinkError("the link was closed"))
+        await self.end(LinkError("the link was closed"))
+
+    async def end(self, error: LinkError) -> None:
+        """End the streams, then the link."""
+        await self._end_streams(error)
+        self.cut(error)
+
+    def open_stream(self, door: Door, arguments: tuple[Any, ...]) -> PulledStream:
+        """Return the stream of *door*; raises Fault when the caller may not use it or *arguments* do not fit."""
+        authorize(self.host, door, arguments)
+        try:
+            checked = door.check(arguments)
+        except ModelError as error:
+            raise invalid(error) from None
+        stream = PulledStream(self.server.node.tasks, self.host.caller, door, checked)
+        self._streams.add(stream)
+        return stream
 
     def send(self, event: Any) -> None:
         """Give an event to the host in the next turn of the loop."""
@@ -164,6 +186,14 @@ class NodeSession:
     def abort(self) -> None:
         """Cut the link, as an outbox does with a peer that is too slow."""
         self.cut(LinkError("the link was cut"))
+
+    def recheck(self) -> None:
+        """Lose what may no longer be seen; look again for what was waited for."""
+        offered = self.offered
+        for name, channel in self._channels.items():
+            if channel.hosted is not None and name not in offered:
+                self.withdrawn(channel.hosted)
+        self.shown.set()
 
     def withdrawn(self, hosted: HostedObject) -> None:
         """The host takes an object back."""
@@ -180,6 +210,8 @@ class NodeSession:
         self._gone.set_result(error)
         self.server.sessions.discard(self)
         self.host.close()
+        if self._streams:
+            self.server.node.tasks.spawn(self._end_streams(error))
         for channel in self._channels.values():
             if channel.hosted is not None:
                 channel.hosted.links.pop(self.host, None)
@@ -187,28 +219,22 @@ class NodeSession:
                 channel.replica.become(ReplicaState.SUSPECT, error)
             channel.detach(Fault(Code.UNAVAILABLE, str(error)))
 
+    async def _end_streams(self, error: LinkError) -> None:
+        for stream in tuple(self._streams):
+            await stream.finish(Fault(Code.UNAVAILABLE, f"the link was lost: {error}"))
+        self._streams.clear()
+
     def _deliver(self) -> None:
         calls, self._calls = self._calls, []
         if not self._gone.done():
             self.host.receive(calls)
 
     def _receive(self, frames: tuple[Frame, ...]) -> None:
+        if self._gone.done():
+            return
         for word, (name, rest), value in frames:
             channel = self._channels[name]
             if word in ("changed", "emitted"):
                 channel.hear(word, rest, value)
             else:
                 channel.settle(word, rest, value)
-
-
-async def stream_of(session: NodeSession, door: Door, arguments: tuple[Any, ...]) -> AsyncIterator[Any]:
-    """Iterate over a stream of the host; the reader pulls, so nothing has to wait anywhere."""
-    if door not in session.host.granted:
-        authorize(session.host, door, arguments)
-    node = door.member.result
-    generator: Any = door.method(*arguments)
-    try:
-        async for item in generator:
-            yield item if node is None else node.convert(item)
-    finally:
-        await generator.aclose()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from everywire.model.contract import MISSING, Contract, Kind, Member, Missing, Parameter
 from everywire.model.events import Call, Caller, Changed, Emitted, Event, Reply
+from everywire.model.marks import Range, Unit, Width, f32, i8, i16, i32, i64, u8, u16, u32, u64
 from everywire.model.objects import Object
 from everywire.model.properties import Computed, Property, computed, prop
 from everywire.model.reading import contract_of
 from everywire.model.signals import BoundSignal, Signal, signal
 from everywire.model.slots import slot
-from everywire.model.types import Range, Unit, Width, f32, i8, i16, i32, i64, u8, u16, u32, u64
 
 __all__ = (
     "MISSING",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 from uuid import UUID
@@ -14,6 +17,8 @@ from uuid import UUID
 import msgspec
 
 from everywire.errors import ModelError
+from everywire.model.marks import Range, Unit, Width
+from everywire.model.names import is_public
 from everywire.model.types import (
     ANY,
     BOOL,
@@ -31,12 +36,9 @@ from everywire.model.types import (
     Int,
     ListOf,
     OptionalOf,
-    Range,
     StructOf,
     TupleOf,
     Type,
-    Unit,
-    Width,
 )
 
 _PLAIN: Final[Mapping[Any, Type]] = {
@@ -56,7 +58,7 @@ _PLAIN: Final[Mapping[Any, Type]] = {
     object: ANY,
 }
 
-_STRUCTS: dict[type, StructOf] = {}  # one node per class, so that equal classes mean equal types
+_STRUCTS: dict[type, StructOf] = {}  # one node per class, because reading one is slow
 
 
 def type_of(annotation: Any) -> Type:
@@ -76,6 +78,19 @@ def type_of(annotation: Any) -> Type:
     return _class(annotation)
 
 
+def hints_of(declared: Any, scope: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the evaluated annotations of a class or function; *scope* has names that its module lacks."""
+    try:
+        return typing.get_type_hints(declared, localns=None if scope is None else {**scope}, include_extras=True)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise unresolved(error) from None
+
+
+def unresolved(error: Exception) -> ModelError:
+    """Return the error for an annotation that Python itself cannot evaluate."""
+    return ModelError(f"{error}; names in annotations must be importable from the module")
+
+
 def unit_of(annotation: Any) -> str:
     """Return the unit that *annotation* carries, or an empty text."""
     metadata: Iterable[Any] = getattr(annotation, "__metadata__", ())
@@ -84,26 +99,44 @@ def unit_of(annotation: Any) -> str:
 
 def bounded(node: Type, low: float | None, high: float | None) -> Type:
     """Return *node* with bounds; only numbers have them."""
+    low, high = _finite(low), _finite(high)
     if low is None and high is None:
         return node
     if isinstance(node, Int):
-        bounds = {"low": None if low is None else int(low), "high": None if high is None else int(high)}
-        return dataclasses.replace(node, **{key: value for key, value in bounds.items() if value is not None})
-    if isinstance(node, Float):
-        return dataclasses.replace(
+        least = node.low if low is None else math.ceil(low)
+        most = node.high if high is None else math.floor(high)
+        whole = dataclasses.replace(node, low=least, high=most)
+        if whole.bounds[0] <= whole.bounds[1]:
+            return whole
+    elif isinstance(node, Float):
+        real = dataclasses.replace(
             node, low=node.low if low is None else float(low), high=node.high if high is None else float(high)
         )
-    raise ModelError("only numbers have a minimum and a maximum")
+        if real.low is None or real.high is None or real.low <= real.high:
+            return real
+    else:
+        raise ModelError("only numbers have a minimum and a maximum")
+    raise ModelError(f"no {node.name} lies within {low} and {high}")
+
+
+def _finite(bound: float | None) -> float | None:
+    """Return *bound*, or None for an infinite one, which bounds nothing."""
+    if bound is None:
+        return None
+    if bound in (math.inf, -math.inf):
+        return None
+    if not abs(bound) <= sys.float_info.max:  # NaN, or an int that no float can hold
+        raise ModelError("a bound is a number that a float can hold")
+    return bound
 
 
 def _annotated(annotation: Any) -> Type:
     base, *metadata = get_args(annotation)
     node = type_of(base)
-    for item in metadata:
-        if isinstance(item, Width):
-            node = _width(node, item)
-        elif isinstance(item, Range):
-            node = bounded(node, item.low, item.high)
+    for width in [item for item in metadata if isinstance(item, Width)]:
+        node = _width(node, width)
+    for bounds in [item for item in metadata if isinstance(item, Range)]:
+        node = bounded(node, bounds.low, bounds.high)
     return node
 
 
@@ -139,12 +172,15 @@ def _class(annotation: Any) -> Type:
         raise ModelError(f"a bare {annotation.__name__} has no item type: write {annotation.__name__}[…]")
     if not isinstance(annotation, type):
         raise unsupported(annotation)
-    if issubclass(annotation, enum.Enum):
-        if not len(annotation):
-            raise ModelError(f"the enum {annotation.__name__} has no members")
-        return EnumType(annotation)
-    if dataclasses.is_dataclass(annotation) or issubclass(annotation, msgspec.Struct):
-        return _struct(annotation)
+    cls: type[Any] = annotation
+    if issubclass(cls, enum.Enum):
+        if not len(cls):
+            raise ModelError(f"the enum {cls.__name__} has no members")
+        if private := [name for name in cls.__members__ if not is_public(name)]:
+            raise ModelError(f"the members of {cls.__name__} need public names, not {', '.join(private)}")
+        return EnumType(cls)
+    if dataclasses.is_dataclass(cls) or issubclass(cls, msgspec.Struct):
+        return _struct(cls)
     raise unsupported(annotation)
 
 
@@ -152,27 +188,27 @@ def _struct(cls: type) -> StructOf:
     known = _STRUCTS.get(cls)
     if known is not None:
         return known
-    if cls in _READING:
+    if cls in (path := _reading.get()):
         raise ModelError(f"{cls.__name__} contains itself; wires carry values, not references: use a list of ids")
-    _READING.append(cls)
+    token = _reading.set((*path, cls))
     try:
-        hints = typing.get_type_hints(cls, include_extras=True)
+        hints = hints_of(cls)
         fields = tuple(
             Field(name, _field(cls, name, hints[name]), required=required) for name, required in _field_names(cls)
         )
-    except NameError as error:
-        raise ModelError(f"{cls.__name__}: {error}") from None
     finally:
-        _READING.pop()
+        _reading.reset(token)
     node = StructOf(cls, fields, frozen=_is_frozen(cls))
     _STRUCTS[cls] = node
     return node
 
 
-_READING: list[type] = []
+_reading: ContextVar[tuple[type, ...]] = ContextVar("_reading", default=())
 
 
 def _field(cls: type, name: str, annotation: Any) -> Type:
+    if not is_public(name):
+        raise ModelError(f"{cls.__name__}.{name}: a field of a struct on a wire has no leading underscore")
     try:
         return type_of(annotation)
     except ModelError as error:

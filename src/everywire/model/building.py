@@ -22,7 +22,7 @@ def build_class(contract: Contract) -> type[Object]:
     """
     handles = {name: _handle(member) for name, member in contract.members.items()}
     namespace: dict[str, Any] = {name: handle for name, handle in handles.items() if is_public(name)}
-    name = contract.name if contract.name.isidentifier() else "Replica"
+    name = contract.name if is_public(contract.name) else "Replica"
     cls: type[Object] = type(name, (Object,), {**namespace, "__doc__": contract.doc, "__module__": __name__})
     for member_name, handle in handles.items():
         if not hasattr(handle, MARK):
@@ -45,7 +45,11 @@ def _handle(member: Member) -> Any:
             number=member.number,
         )
     if member.kind is Kind.SIGNAL:
-        return Signal(_documented(lambda *_arguments: None, member))
+
+        def signal(*_arguments: Any) -> None:
+            """Declare only."""
+
+        return Signal[*tuple[Any, ...]](_documented(signal, member))
 
     async def slot(*_arguments: Any, **_named: Any) -> Any:
         raise Fault(Code.UNIMPLEMENTED, f"{member.name} is only known by its contract", may_have_run=False)

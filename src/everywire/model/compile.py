@@ -5,22 +5,17 @@ The generated source holds literals and our own identifiers only, never a name f
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from everywire.errors import ModelError
 from everywire.model.contract import MISSING, Member, Parameter
-from everywire.model.types import Type
+from everywire.model.types import ATOMS, Type
 
 Check = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 Convert = Callable[[Any], Any]
 
-_NAMES: Final[dict[str, Any]] = {
-    kind.__name__: kind for kind in (bool, int, float, str, bytes, date, datetime, time, timedelta, UUID)
-}
+_NAMES: Final[dict[str, Any]] = {kind.__name__: kind for kind in ATOMS}
 
 
 def compile_check(member: Member) -> Check:
@@ -57,15 +52,6 @@ def compile_convert(name: str, type_: Type) -> Convert:
     return run_source(source, {**_NAMES, "general": convert})["convert"]  # type: ignore[no-any-return]
 
 
-def exact_class(type_: Type) -> type | None:
-    """Return the class whose every instance *type_* accepts unchanged; None when values must be looked at."""
-    test = type_.test("v")
-    if test is None or not test.startswith("type(v) is ") or " and " in test:
-        return None
-    kind: type = _NAMES[test.removeprefix("type(v) is ")]
-    return kind
-
-
 def run_source(source: str, names: dict[str, Any]) -> dict[str, Any]:
     """Run generated *source* with *names* as its globals and return what it defined."""
     defined: dict[str, Any] = dict(names)
@@ -90,8 +76,3 @@ def _general_check(member: Member) -> Check:
 def _count(parameters: Sequence[Parameter], required: int) -> str:
     text = str(required) if required == len(parameters) else f"{required} to {len(parameters)}"
     return f"{text} argument{'' if text == '1' else 's'}"
-
-
-def is_immutable_value(value: Any) -> bool:
-    """Return whether *value*, of a property of type Any, can be compared instead of copied."""
-    return isinstance(value, (*_NAMES.values(), type(None), enum.Enum))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from everywire.model.types import Type, type_name
+from everywire.model.types import Type
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds a slot may run when `slot(timeout=…)` does not say otherwise (SEMANTICS 3)."""
@@ -41,7 +41,7 @@ class Parameter:
 
     def __str__(self) -> str:
         default = "" if self.default is MISSING else f" = {self.default!r}"
-        return f"{self.name}: {type_name(self.type)}{default}"
+        return f"{self.name}: {self.type.name}{default}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +75,9 @@ class Member:
 
     def __str__(self) -> str:
         if self.kind is Kind.PROPERTY:
-            return f"{self.name}: {type_name(self.type)}{' (writable)' if self.writable else ''}"
+            return f"{self.name}: {self.type.name}{' (writable)' if self.writable else ''}"
         arguments = ", ".join(map(str, self.parameters))
-        result = "" if self.result is None else f" -> {type_name(self.result)}"
+        result = "" if self.result is None else f" -> {self.result.name}"
         return f"{self.kind.value} {self.name}({arguments}){result}{' (stream)' if self.stream else ''}"
 
 

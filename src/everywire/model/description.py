@@ -1,21 +1,24 @@
 """A contract as JSON and back: what every wire that can carry it serves, so that a class arrives exactly.
 
-Types are texts (``"f64"``, ``"str"``) or objects with one key (``{"list": "f64"}``, ``{"struct": "Reading"}``); structs
-and enums are described once, under ``types``. Reading builds Python classes for those that are not given.
+Types are texts (``"f64"``, ``"str"``) or objects with one key (``{"list": "f64"}``, ``{"f64": [5, 35]}`` with bounds,
+``{"struct": "Reading"}``); structs and enums are described once, under ``types``, inner ones first. Reading builds
+Python classes for them; a stranger's text becomes their names only after it was checked, and never source.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import keyword
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from itertools import pairwise
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
 from everywire.errors import ModelError
+from everywire.model.annotations import bounded
 from everywire.model.contract import MISSING, Contract, Kind, Member, Parameter
+from everywire.model.names import is_public
+from everywire.model.plain import from_plain, to_plain
 from everywire.model.reading import named_types
 from everywire.model.types import (
     ANY,
@@ -38,6 +41,8 @@ from everywire.model.types import (
     StructOf,
     TupleOf,
     Type,
+    python_type,
+    short,
 )
 
 _PLAIN: Final[Mapping[str, Type]] = {
@@ -56,7 +61,9 @@ _PLAIN: Final[Mapping[str, Type]] = {
     **{f"u{bits}": Int(bits, signed=False) for bits in (8, 16, 32, 64)},
 }
 _NAMES: Final[Mapping[Type, str]] = {node: name for name, node in _PLAIN.items()}
-_JSON_SAFE: Final = (bool, int, float, str, type(None))
+
+MAX_WEIGHT: Final = 4096
+"""Most types that a described type may consist of: structs of structs grow exponentially with their text."""
 
 
 def describe(contract: Contract) -> bytes:
@@ -73,16 +80,20 @@ def read_description(data: bytes) -> Contract:
     """Return the contract in *data*, which a stranger may have written; raise ModelError when it is not one."""
     try:
         raw = msgspec.json.decode(data, type=_Description)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        types: dict[str, StructOf | EnumType] = {}
+        sizes: dict[str, _Size] = {}
+        for name, described in raw.types.items():
+            types[name] = node = _read_named(name, described, types)
+            sizes[name] = _checked_size(node, sizes)
+        members: dict[str, Member] = {}
+        for item in raw.members:
+            if item.name in members:
+                raise ModelError(f"two members are called {short(item.name)}")
+            members[item.name] = member = _read_member(item, types)
+            for part in (*(parameter.type for parameter in member.parameters), member.result):
+                _checked_size(part or ANY, sizes)
+    except (ModelError, msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise ModelError(f"not a contract: {error}") from None
-    types: dict[str, Type] = {}
-    for name, described in raw.types.items():
-        types[name] = _read_named(name, described, types)
-    members: dict[str, Member] = {}
-    for item in raw.members:
-        if item.name in members:
-            raise ModelError(f"not a contract: two members are called {item.name!r}")
-        members[item.name] = _read_member(item, types)
     return Contract(raw.name, members, raw.doc)
 
 
@@ -91,8 +102,12 @@ class _Value(msgspec.Struct):
     type: Any
     default: Any = msgspec.UNSET
     unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
+
+
+class _Field(msgspec.Struct):
+    name: str
+    type: Any
+    required: bool = True
 
 
 class _Member(msgspec.Struct):
@@ -109,8 +124,9 @@ class _Member(msgspec.Struct):
 
 
 class _Named(msgspec.Struct):
-    fields: list[_Value] | None = None
-    members: dict[str, Any] | None = None
+    fields: list[_Field] | None = None
+    frozen: bool = False
+    members: dict[str, int | str] | None = None
     flag: bool = False
 
 
@@ -138,56 +154,58 @@ def _describe_member(member: Member) -> dict[str, Any]:
 
 def _describe_parameter(parameter: Parameter) -> dict[str, Any]:
     found: dict[str, Any] = {"name": parameter.name, "type": describe_type(parameter.type), "unit": parameter.unit}
-    if isinstance(parameter.type, (Int, Float)):
-        found.update(minimum=parameter.type.low, maximum=parameter.type.high)
-    if parameter.default is not MISSING and isinstance(parameter.default, _JSON_SAFE):
-        found["default"] = parameter.default
-    elif isinstance(parameter.default, enum.Enum):
-        found["default"] = parameter.default.name
+    if parameter.default is not MISSING:
+        found["default"] = to_plain(parameter.type, parameter.default)
     return found
 
 
 def describe_type(node: Type) -> Any:
-    """Return the JSON form of a type, without bounds."""
-    if isinstance(node, Int):
-        return node.name
-    if isinstance(node, Float):
-        return node.name
-    if isinstance(node, ListOf):
-        return {"list": describe_type(node.item)}
-    if isinstance(node, TupleOf):
-        return {"array" if node.variadic else "tuple": [describe_type(item) for item in node.items]}
-    if isinstance(node, DictOf):
-        return {"dict": [describe_type(node.key), describe_type(node.value)]}
-    if isinstance(node, OptionalOf):
-        return {"optional": describe_type(node.item)}
-    if isinstance(node, (StructOf, EnumType)):
-        return {"struct" if isinstance(node, StructOf) else "enum": node.name}
-    return _NAMES[node]
+    """Return the JSON form of a type."""
+    match node:
+        case Int() | Float():
+            return node.name if node.low is None and node.high is None else {node.name: [node.low, node.high]}
+        case ListOf():
+            return {"list": describe_type(node.item)}
+        case TupleOf():
+            return {"array" if node.variadic else "tuple": [describe_type(item) for item in node.items]}
+        case DictOf():
+            return {"dict": [describe_type(node.key), describe_type(node.value)]}
+        case OptionalOf():
+            return {"optional": describe_type(node.item)}
+        case StructOf():
+            return {"struct": node.name}
+        case EnumType():
+            return {"enum": node.name}
+        case _:
+            return _NAMES[node]
 
 
 def _describe_named(node: StructOf | EnumType) -> dict[str, Any]:
     if isinstance(node, StructOf):
-        return {"fields": [{"name": field.name, "type": describe_type(field.type)} for field in node.fields]}
-    plain = all(isinstance(member.value, (int, str)) for member in node.cls)
-    values = {name: (m.value if plain else place) for place, (name, m) in enumerate(node.cls.__members__.items())}
-    return {"members": values, "flag": node.flag}
+        fields = [{"name": f.name, "type": describe_type(f.type), "required": f.required} for f in node.fields]
+        return {"fields": fields, "frozen": node.frozen}
+    plain = all(type(member.value) in (int, str) for member in node.cls)
+    places = {member: place for place, member in enumerate(node.cls)}
+    members = node.cls.__members__.items()
+    return {"members": {name: m.value if plain or node.flag else places[m] for name, m in members}, "flag": node.flag}
 
 
-def _read_member(item: _Member, types: Mapping[str, Type]) -> Member:
-    try:
-        kind = Kind(item.kind)
-    except ValueError:
-        raise ModelError(f"not a contract: {item.name!r} is of unknown kind") from None
+def _read_member(item: _Member, types: Mapping[str, StructOf | EnumType]) -> Member:
+    kind = Kind(item.kind)
     parameters = tuple(_read_parameter(parameter, types) for parameter in item.parameters)
     if kind is Kind.PROPERTY and len(parameters) != 1:
-        raise ModelError(f"not a contract: the property {item.name!r} needs one type")
-    result = None if item.result is None else _read_type(item.result, types)
+        raise ModelError(f"the property {short(item.name)} needs one type")
+    if sorted(parameters, key=lambda parameter: parameter.default is not MISSING) != list(parameters):
+        raise ModelError(f"{short(item.name)} has a parameter without a default after one with")
+    if item.stream and (kind is not Kind.SLOT or item.result is None):
+        raise ModelError(f"the stream {short(item.name)} needs a type of items")
+    if item.timeout is not None and not item.timeout > 0:
+        raise ModelError(f"the timeout of {short(item.name)} is not above 0")
     return Member(
         kind,
         item.name,
         parameters,
-        result=result,
+        result=None if item.result is None else _read_type(item.result, types),
         writable=item.writable,
         stream=item.stream,
         timeout=item.timeout,
@@ -197,51 +215,97 @@ def _read_member(item: _Member, types: Mapping[str, Type]) -> Member:
     )
 
 
-def _read_parameter(item: _Value, types: Mapping[str, Type]) -> Parameter:
+def _read_parameter(item: _Value, types: Mapping[str, StructOf | EnumType]) -> Parameter:
     node = _read_type(item.type, types)
-    if isinstance(node, Int):
-        low, high = (None if bound is None else int(bound) for bound in (item.minimum, item.maximum))
-        node = dataclasses.replace(node, low=low, high=high)
-    elif isinstance(node, Float):
-        node = dataclasses.replace(node, low=item.minimum, high=item.maximum)
-    default: Any = MISSING if item.default is msgspec.UNSET else item.default
-    if isinstance(node, EnumType) and isinstance(default, str):
-        default = node.cls.__members__.get(default, MISSING)
+    default = MISSING if item.default is msgspec.UNSET else from_plain(node, item.default)
     return Parameter(item.name, node, default, item.unit)
 
 
-def _read_type(raw: Any, types: Mapping[str, Type], depth: int = MAX_DEPTH) -> Type:
+def _read_type(raw: Any, types: Mapping[str, StructOf | EnumType], depth: int = MAX_DEPTH) -> Type:
     if isinstance(raw, str) and raw in _PLAIN:
         return _PLAIN[raw]
-    if depth and isinstance(raw, dict) and len(cast("dict[Any, Any]", raw)) == 1:
+    if depth and isinstance(raw, dict) and len(cast("dict[str, Any]", raw)) == 1:
         ((key, inner),) = cast("dict[str, Any]", raw).items()
-        if key in ("struct", "enum") and inner in types:
-            return types[inner]
-        if key == "list":
-            return ListOf(_read_type(inner, types, depth - 1))
-        if key == "optional":
-            return OptionalOf(_read_type(inner, types, depth - 1))
-        if key in ("tuple", "array", "dict") and isinstance(inner, list):
-            nodes = tuple(_read_type(item, types, depth - 1) for item in cast("list[Any]", inner))
-            if key == "tuple" or (key == "array" and len(nodes) == 1):
-                return TupleOf(nodes, variadic=key == "array")
-            if key == "dict" and len(nodes) == 2:
-                return DictOf(*nodes)
-    raise ModelError("not a contract: a type of unknown form")
+        found = _read_compound(key, inner, types, depth - 1)
+        if found is not None:
+            return found
+    raise ModelError("a type of unknown form")
 
 
-def _read_named(name: str, described: _Named, types: Mapping[str, Type]) -> Type:
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise ModelError(f"not a contract: {name!r} cannot be the name of a class")
-    if described.members:
-        base = enum.Flag if described.flag else enum.Enum
-        try:
-            return EnumType(cast("type[enum.Enum]", base(name, described.members)))
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"not a contract: enum {name}: {error}") from None
-    fields = [(field.name, _read_type(field.type, types)) for field in described.fields or ()]
-    bad = [field for field, _ in fields if not field.isidentifier() or keyword.iskeyword(field)]
-    if bad or len({field for field, _ in fields}) != len(fields):
-        raise ModelError(f"not a contract: the fields of {name} cannot be attributes")
-    cls = dataclasses.make_dataclass(name, [(field, Any) for field, _ in fields])
-    return StructOf(cls, tuple(Field(field, node) for field, node in fields))
+def _read_compound(key: str, inner: Any, types: Mapping[str, StructOf | EnumType], depth: int) -> Type | None:
+    if isinstance(inner, list):
+        items = cast("list[Any]", inner)
+        if isinstance(number := _PLAIN.get(key), (Int, Float)):
+            return bounded(number, *msgspec.convert(items, tuple[float | int | None, float | int | None]))
+        nodes = tuple(_read_type(item, types, depth) for item in items)
+        if key == "tuple" or (key == "array" and len(nodes) == 1):
+            return TupleOf(nodes, variadic=key == "array")
+        return DictOf(*nodes) if key == "dict" and len(nodes) == 2 else None
+    if key in ("struct", "enum") and isinstance(inner, str):
+        named = types.get(inner)
+        return named if isinstance(named, StructOf if key == "struct" else EnumType) else None
+    node = {"list": ListOf, "optional": OptionalOf}.get(key)
+    return None if node is None else node(_read_type(inner, types, depth))
+
+
+def _read_named(name: str, described: _Named, types: Mapping[str, StructOf | EnumType]) -> StructOf | EnumType:
+    if not is_public(name):
+        raise ModelError(f"{short(name)} cannot be the name of a class")
+    if described.members is not None:
+        return _read_enum(name, described.members, flag=described.flag)
+    return _read_struct(name, described, types)
+
+
+def _read_enum(name: str, members: Mapping[str, int | str], *, flag: bool) -> EnumType:
+    if bad := [key for key in members if not is_public(key) or key == "mro"]:
+        raise ModelError(f"the enum {name} cannot have a member {short(bad[0])}")
+    if flag and not all(isinstance(value, int) and 0 <= value < 1 << 64 for value in members.values()):
+        raise ModelError(f"the members of the flag {name} need whole numbers of 64 bits")
+    base: Any = enum.Flag if flag else enum.Enum
+    cls: type[enum.Enum] = base(name, dict(members), module=__name__)
+    if not len(cls):
+        raise ModelError(f"the enum {name} has no members")
+    return EnumType(cls)
+
+
+def _read_struct(name: str, described: _Named, types: Mapping[str, StructOf | EnumType]) -> StructOf:
+    fields = tuple(Field(f.name, _read_type(f.type, types), f.required) for f in described.fields or ())
+    names = {field.name for field in fields}
+    if len(names) != len(fields) or not all(map(is_public, names)):
+        raise ModelError(f"the fields of {name} cannot be attributes")
+    cls = msgspec.defstruct(
+        name,
+        [_field_of_struct(field) for field in fields],
+        frozen=described.frozen,
+        kw_only=any(one.required > other.required for other, one in pairwise(fields)),
+        module=__name__,
+    )
+    return StructOf(cls, fields, described.frozen)
+
+
+def _field_of_struct(field: Field) -> Any:
+    """Return what `defstruct` takes; a description has no defaults of fields, so the type's zero stands in."""
+    annotation = python_type(field.type)
+    if field.required:
+        return (field.name, annotation)
+    node = field.type
+    return (field.name, annotation, msgspec.field(default_factory=lambda: node.zero))
+
+
+class _Size(NamedTuple):
+    weight: int
+    """Of how many types a type consists, a struct counted wherever it is used."""
+    depth: int
+
+
+def _checked_size(node: Type, known: Mapping[str, _Size]) -> _Size:
+    """Return the size of a type; raise ModelError when it is too large for code that walks through it."""
+
+    def sum_up(parts: tuple[Type, ...]) -> _Size:
+        sizes = [known[part.name] if isinstance(part, StructOf) else sum_up(part.parts) for part in parts]
+        return _Size(1 + sum(size.weight for size in sizes), 1 + max((size.depth for size in sizes), default=0))
+
+    size = sum_up(node.parts)
+    if size.weight > MAX_WEIGHT or size.depth > MAX_DEPTH:
+        raise ModelError(f"a type that is deeper than {MAX_DEPTH} or consists of more than {MAX_WEIGHT} types")
+    return size

@@ -6,11 +6,12 @@ import keyword
 import re
 from typing import Final
 
-_WORDS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\da-zA-Z_]+")
+# An acronym, a word, digits; letters outside of ASCII count as small ones.
+_WORDS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\dA-Z_]+|[A-Z]+|\d+")
 
 
 def camel(name: str) -> str:
-    """Return ``set_point`` as ``setPoint``; leading underscores stay, doubled and trailing ones go."""
+    """Return ``set_point`` as ``setPoint``; leading, doubled and trailing underscores go."""
     first, *rest = [word for word in name.split("_") if word] or [name]
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 

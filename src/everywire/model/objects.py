@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from contextlib import suppress
+from typing import Any, ClassVar, Final, Self
 
 from everywire.errors import ModelError
-from everywire.model.properties import Computed, Property, Readable
+from everywire.model.properties import Computed, Readable, is_computed, is_property
 from everywire.model.signals import Signal
-from everywire.model.slots import MARK, is_async
+from everywire.model.slots import MARK, can_be_slot
 from everywire.model.state import State
 
-Declared = Property[Any] | Computed[Any] | Signal[*tuple[Any, ...]] | Any
+CONTRACT: Final = "__everywire_contract__"
+"""The attribute in which a class keeps its contract once that was read."""
 
 
 class Object:
@@ -21,10 +23,14 @@ class Object:
     `super().__init__()` without harm.
     """
 
-    __everywire_declared__: ClassVar[Mapping[str, Declared]] = {}
-    """Every property, signal and slot by name, in declaration order, base classes first."""
+    __everywire_declared__: ClassVar[Mapping[str, Any]] = {}
+    """Every `Property`, `Computed`, `Signal` and slot function by name, in declaration order, base classes first."""
 
     __everywire_dependents__: ClassVar[Mapping[str, tuple[Computed[Any], ...]]] = {}
+    """The computed properties to compute again when a property changes, each after its inputs."""
+
+    # The state is no entry of the instance's dict, where members whose names come from a wire are kept.
+    __slots__ = ("__dict__", "__weakref__", "_everywire")
 
     _everywire: State
 
@@ -36,11 +42,10 @@ class Object:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Make the object with the initial values of its properties."""
         self = super().__new__(cls)
-        values = {
-            name: handle.initial()
-            for name, handle in cls.__everywire_declared__.items()
-            if isinstance(handle, Property)
-        }
+        if CONTRACT not in vars(cls):
+            _try_to_read_contract(cls)
+        handles = cls.__everywire_declared__.values()
+        values = {handle.name: handle.initial() for handle in handles if is_property(handle)}
         self._everywire = State(values, cls.__everywire_dependents__)
         return self
 
@@ -49,39 +54,78 @@ class Object:
         setattr(self, name, value)
 
 
-def _declared(cls: type) -> dict[str, Declared]:
-    found: dict[str, Declared] = {}
+def _try_to_read_contract(cls: type[Object]) -> None:
+    """Read the contract, by which initial values are converted; what is wrong with it is said when it is needed."""
+    from everywire.model.reading import contract_of
+
+    with suppress(ModelError):
+        contract_of(cls)
+
+
+def _declared(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        own = vars(base)
-        for name, value in own.items():
-            if isinstance(value, (Readable, Signal)) or hasattr(value, MARK):
+        for name, value in vars(base).items():
+            declares = isinstance(value, (Readable, Signal)) or hasattr(value, MARK)
+            if declares and not issubclass(base, Object):
+                raise ModelError(f"{base.__name__}.{name}: members are declared in classes derived from Object")
+            if name in found:
+                _check_override(base, name, found[name], value)
+            if declares:
                 found[name] = value
-            elif name in found:
-                found[name] = _overriding(base, name, found[name], value)
-    return {name: value for name, value in found.items() if value is not None}
+    return found
 
 
-def _overriding(cls: type, name: str, declared: Declared, value: Any) -> Declared:
-    """Return what a plain attribute of a subclass makes of a declared member: a slot's body, or an error."""
-    if isinstance(declared, (Readable, Signal)):
-        raise ModelError(f"{cls.__name__}.{name} hides a property or signal of a base class: give it another name")
-    if not is_async(value):
+def _check_override(cls: type, name: str, declared: Any, value: Any) -> None:
+    """Refuse what a subclass must not make of a member: callers of the base class rely on its kind.
+
+    The body of a slot may be overridden without `slot`; the declaration then stays that of the base class.
+    """
+    for kind, word in ((Readable, "property"), (Signal, "signal")):
+        if isinstance(declared, kind):
+            if not isinstance(value, kind):
+                raise ModelError(f"{cls.__name__}.{name} hides a {word} of a base class: give it another name")
+            return
+    if not can_be_slot(value):
         raise ModelError(f"{cls.__name__}.{name} overrides a slot and must be 'async def'")
-    return declared
 
 
-def _dependents(declared: Mapping[str, Declared]) -> dict[str, tuple[Computed[Any], ...]]:
-    """Return, for each property, the computed ones to compute again, in an order in which each input comes first."""
+def _dependents(declared: Mapping[str, Any]) -> dict[str, tuple[Computed[Any], ...]]:
     found: dict[str, list[Computed[Any]]] = {}
-    for handle in declared.values():
-        if isinstance(handle, Computed):
-            for source in _sources(handle):
-                found.setdefault(source, []).append(handle)
+    for handle in _inputs_first(declared):
+        for source in _sources(handle, declared):
+            found.setdefault(source, []).append(handle)
     return {name: tuple(handles) for name, handles in found.items()}
 
 
-def _sources(handle: Computed[Any]) -> set[str]:
+def _inputs_first(declared: Mapping[str, Any]) -> list[Computed[Any]]:
+    """Return the computed properties, each after those it is computed from."""
+    found: list[Computed[Any]] = []
+    path: list[str] = []
+
+    def add(handle: Computed[Any]) -> None:
+        if handle.name in path:
+            raise ModelError(f"{handle.name} is computed from itself")
+        path.append(handle.name)
+        for source in handle.inputs:
+            present = declared.get(source.name)
+            if not (is_property(present) or is_computed(present)):
+                raise ModelError(f"{handle.name} is computed from {source.name!r}, which is no property of its class")
+            if is_computed(present) and present not in found:
+                add(present)
+        path.pop()
+        found.append(handle)
+
+    for handle in declared.values():
+        if is_computed(handle) and handle not in found:
+            add(handle)
+    return found
+
+
+def _sources(handle: Computed[Any], declared: Mapping[str, Any]) -> set[str]:
+    """Return the plain properties that *handle* depends on; a subclass may have overridden what lies between."""
     names: set[str] = set()
     for source in handle.inputs:
-        names |= _sources(source) if isinstance(source, Computed) else {source.name}
+        present = declared[source.name]
+        names |= _sources(present, declared) if is_computed(present) else {source.name}
     return names

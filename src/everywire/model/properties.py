@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Generic, Never, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, Self, TypeGuard, TypeVar, overload
 
 from everywire.errors import LocalProtocolError, ModelError
-from everywire.model.compile import compile_convert, exact_class, is_immutable_value
+from everywire.model.compile import compile_convert
 from everywire.model.contract import MISSING, Member, Missing
 from everywire.model.events import Changed
 from everywire.model.state import Disconnect, State, report, wrong_thread
-from everywire.model.types import AnyType
+from everywire.model.types import Bytes, EnumType, Exact, Float, Int, equal, is_atom
 
 if TYPE_CHECKING:
     from everywire.model.objects import Object
@@ -37,9 +37,9 @@ class Readable(Generic[T]):
 
         A reader that is slower than the changes skips to the latest value.
         """
-        from everywire.model.waiting import watch_property
+        from everywire.model.waiting import PropertyWatch
 
-        return watch_property(instance, self)
+        return PropertyWatch(instance, self)
 
     async def wait_for(self, instance: Object, condition: Callable[[T], object]) -> T:
         """Wait until *condition* is true of the value, and return that value."""
@@ -52,25 +52,24 @@ class Readable(Generic[T]):
         return instance._everywire.listen(self.name, callback)
 
     def receive(self, state: State, value: Any) -> None:
-        """Store a checked *value* and tell the observers, unless it equals the present one."""
-        old = state.values.get(self.name, MISSING)
-        if type(old) is type(value) and (value == old or (value != value and old != old)):  # noqa: PLR0124  NaN
-            return
-        self._announce(state, value)
+        """Store a checked *value* and tell the observers, unless it equals the present one; for replicas."""
+        if not equal(value, state.values.get(self.name, MISSING)):
+            state.values[self.name] = value
+            self._announce(state, value)
 
     def _announce(self, state: State, value: Any) -> None:
-        name = self.name
-        state.values[name] = value
+        """Tell the observers of *value*, which is stored; no longer when one of them has set another value."""
         state.revision += 1
-        listeners = state.listeners.get(name)
-        if listeners:
-            for listener in listeners:
-                try:
-                    listener(value)
-                except Exception as error:  # noqa: BLE001  an observer's failure is not the setter's
-                    report(error, listener)
         if state.watchers:
             state.tell(Changed(self.member, value, state.revision))
+        name, values = self.name, state.values
+        for listener in state.listeners.get(name, ()):
+            if values[name] is not value:
+                return  # the newer value was told to all, and must not be followed by an older one
+            try:
+                listener(value)
+            except Exception as error:  # noqa: BLE001  an observer's failure is not the setter's
+                report(error, listener)
 
 
 class Property(Readable[T]):
@@ -93,23 +92,19 @@ class Property(Readable[T]):
         self.__doc__ = doc
         self._exact: Any = MISSING  # a class whose instances need no look at all
         self._convert: Callable[[Any], Any] = self._convert_first
-        self._compares = True
+        self._is_plain = self._is_immutable = False
 
     def initial(self) -> T:
-        """Return the value of a new object."""
-        if self.factory is not None:
-            return self.factory()
-        if isinstance(self.default, Missing):
-            raise ModelError(f"{self.name} has neither a default nor a factory")
-        return self.default
+        """Return the value of a new object, converted as soon as the contract is known."""
+        value: Any = self.default if self.factory is None else self.factory()
+        return self._convert(value) if hasattr(self, "member") else value  # type: ignore[no-any-return]
 
     def bind(self, member: Member) -> None:
         """Take the contract's words and compile the conversion; done once, when the contract is read."""
         self.member = member
-        self._exact = exact_class(member.type) or MISSING
-        self._compares = member.type.immutable
-        if isinstance(member.type, AnyType):
-            self._compares = False
+        self._exact = member.type.exact or MISSING
+        self._is_plain = isinstance(member.type, (Exact, Int, Float, Bytes, EnumType))
+        self._is_immutable = member.type.immutable
         self._convert = compile_convert(self.name, member.type)
 
     @overload
@@ -130,25 +125,18 @@ class Property(Readable[T]):
             new = self._convert(new)
         values, name = state.values, self.name
         old = values[name]
-        if self._compares:
+        if self._is_plain:  # what `equal` does, in place for speed
             if new == old or (new != new and old != old):  # noqa: PLR0124  NaN equals NaN here
                 return
-        elif is_immutable_value(new) and type(new) is type(old) and new == old:
+        elif (self._is_immutable or is_atom(new)) and equal(new, old):
             return
         values[name] = new
         if name in state.dependents:
-            self._set_with_dependents(instance, state, old)
-            return
-        state.revision += 1
-        listeners = state.listeners.get(name)
-        if listeners:
-            for listener in listeners:
-                try:
-                    listener(new)
-                except Exception as error:  # noqa: BLE001  an observer's failure is not the setter's
-                    report(error, listener)
-        if state.watchers:
-            state.tell(Changed(self.member, new, state.revision))
+            self._announce_with_dependents(instance, state, new)
+        elif name in state.listeners or state.watchers:
+            self._announce(state, new)
+        else:
+            state.revision += 1
 
     def _convert_first(self, value: Any) -> Any:
         from everywire.model.reading import contract_of
@@ -156,20 +144,18 @@ class Property(Readable[T]):
         contract_of(self.owner)
         return self._convert(value)
 
-    def _set_with_dependents(self, instance: Object, state: State, old: Any) -> None:
+    def _announce_with_dependents(self, instance: Object, state: State, value: Any) -> None:
         """Recompute what follows from the new value first, then announce all: observers see one consistent state."""
-        value = state.values[self.name]
         changed: list[tuple[Computed[Any], Any]] = []
-        for computed_ in state.dependents[self.name]:
-            present = state.values.get(computed_.name, MISSING)
-            new = computed_.compute(instance)
-            if new is not MISSING and not (type(new) is type(present) and new == present):
-                state.values[computed_.name] = new
-                changed.append((computed_, new))
+        for follower in state.dependents[self.name]:
+            new = follower.compute(instance)
+            if new is not MISSING and not equal(new, state.values.get(follower.name, MISSING)):
+                state.values[follower.name] = new
+                changed.append((follower, new))
         self._announce(state, value)
-        for computed_, new in changed:
-            if state.values.get(computed_.name) is new:  # else an observer has set an input again: that write told it
-                computed_._announce(state, new)
+        for follower, new in changed:
+            if state.values[follower.name] is new:  # else an observer has set an input again: that write told it
+                follower._announce(state, new)
 
     async def push(self, replica: Object, value: T) -> T:
         """Ask the source of *replica* to take *value*; return the value that the source then holds.
@@ -185,8 +171,13 @@ class Property(Readable[T]):
         return state.values[self.name]  # type: ignore[no-any-return]
 
     @contextmanager
-    def edit(self, instance: Object) -> Iterator[T]:
-        """Give a copy to change in place; assign it at the end of the `with` block unless that raised."""
+    def edit(self, instance: Object) -> Generator[T]:
+        """Give a copy to change in place; assign it at the end of the `with` block unless that raised.
+
+        Raises LocalProtocolError on a replica: change a copy there and `push` it.
+        """
+        if instance._everywire.link is not None:
+            raise LocalProtocolError(f"{self.name} belongs to the source: change a copy and 'await' its push")
         draft = copy.deepcopy(self.__get__(instance, type(instance)))
         yield draft
         self.__set__(instance, draft)
@@ -221,6 +212,12 @@ class Computed(Readable[T]):
         inputs = ", ".join(handle.name for handle in self.inputs)
         raise LocalProtocolError(f"{self.name} is computed from {inputs}; set those instead")
 
+    def on_change(self, instance: Object, callback: Callable[[T], object]) -> Disconnect:
+        """Call *callback* with each new value; return the function that ends it."""
+        if instance._everywire.link is None:
+            self.__get__(instance, type(instance))  # what is new is told by comparing, so there must be an old value
+        return super().on_change(instance, callback)
+
     def compute(self, instance: Object) -> Any:
         """Return the value for the present inputs; MISSING when the function failed, which is reported."""
         try:
@@ -236,6 +233,16 @@ class Computed(Readable[T]):
             contract_of(self.owner)
         value = self.function(instance)
         return value if self._convert is None else self._convert(value)
+
+
+def is_property(declared: object) -> TypeGuard[Property[Any]]:
+    """Return whether a declaration is a property that can be set; for type checkers, whose `isinstance` forgets Any."""
+    return isinstance(declared, Property)
+
+
+def is_computed(declared: object) -> TypeGuard[Computed[Any]]:
+    """Return whether a declaration is a computed property."""
+    return isinstance(declared, Computed)
 
 
 @overload
@@ -279,8 +286,10 @@ def prop(
     callers may set it only when *writable*. *unit* is a UCUM symbol such as ``Cel``; *minimum* and *maximum* are
     included in the range. *number* is its fixed number on wires that have them (protobuf fields).
     """
-    if isinstance(default, (list, dict, set, bytearray)):
-        raise ModelError("a mutable default would be shared by all objects: use prop(factory=list)")
+    try:
+        hash(default)
+    except TypeError:  # the rule of dataclasses: what can be changed in place has no hash
+        raise ModelError("a mutable default would be shared by all objects: use prop(factory=list)") from None
     if (factory is None) == isinstance(default, Missing):
         raise ModelError("a property has either a default or a factory: prop(21.0) or prop(factory=list)")
     return Property(

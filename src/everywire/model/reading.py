@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import sys
-import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from threading import RLock
 from typing import Any, Final, get_args, get_origin
 
 from everywire.errors import ModelError
-from everywire.model.annotations import bounded, type_of, unit_of
+from everywire.model.annotations import bounded, hints_of, type_of, unit_of, unresolved
 from everywire.model.compile import compile_check
 from everywire.model.contract import DEFAULT_TIMEOUT, MISSING, Contract, Kind, Member, Parameter
-from everywire.model.names import camel
-from everywire.model.objects import Object
-from everywire.model.properties import Computed, Property
+from everywire.model.names import is_public, pascal
+from everywire.model.objects import CONTRACT, Object
+from everywire.model.properties import Computed, Property, Readable, is_computed, is_property
 from everywire.model.signals import Signal
-from everywire.model.slots import MARK
+from everywire.model.slots import MARK, is_stream
 from everywire.model.types import EnumType, StructOf, Type
 
-_CONTRACT: Final = "__everywire_contract__"
-_NATURAL: Final = (bool, int, float, str, bytes)
+_LOCK: Final = RLock()  # the first objects of a class may be made in several threads at once
+_NATURAL: Final = (bool, int, float, str, bytes, enum.Enum)
+"""Values that say their type, so that `prop(21.0)` needs no annotation."""
 
 
 def contract_of(target: Object | type[Object]) -> Contract:
@@ -29,10 +31,12 @@ def contract_of(target: Object | type[Object]) -> Contract:
     Raises ModelError naming the member whose type is missing or cannot go on a wire, or whose name collides.
     """
     cls = target if isinstance(target, type) else type(target)
-    contract = vars(cls).get(_CONTRACT)
-    if not isinstance(contract, Contract):
-        contract = _read(cls)
-        setattr(cls, _CONTRACT, contract)
+    known: Contract | None = vars(cls).get(CONTRACT)
+    if known is not None:
+        return known
+    with _LOCK:
+        contract: Contract = vars(cls).get(CONTRACT) or _read(cls)
+        setattr(cls, CONTRACT, contract)
     return contract
 
 
@@ -44,7 +48,7 @@ def set_contract(cls: type[Object], contract: Contract) -> None:
             handle.bind(member)
         elif isinstance(handle, Signal):
             handle.member, handle.check = member, compile_check(member)
-    setattr(cls, _CONTRACT, contract)
+    setattr(cls, CONTRACT, contract)
 
 
 def _read(cls: type[Object]) -> Contract:
@@ -56,40 +60,41 @@ def _read(cls: type[Object]) -> Contract:
             raise ModelError(f"{cls.__name__}.{name}: {error}") from None
     contract = Contract(cls.__name__, members, inspect.cleandoc(cls.__doc__ or ""))
     _check_names(cls.__name__, members)
+    _check_numbers(cls.__name__, members)
     check_type_names([contract])
     return contract
 
 
 def _member(cls: type[Object], name: str, handle: Any) -> Member:
     """Return the member of one declaration; a handle that a base class's contract has bound keeps its member."""
-    if isinstance(handle, (Property, Computed, Signal)) and hasattr(handle, "member"):
-        return handle.member
-    if isinstance(handle, Property):
+    known: Member | None = getattr(handle, "member", None)
+    if known is not None:
+        return known
+    if is_property(handle):
         member = _property(cls, name, handle)
         handle.bind(member)
-    elif isinstance(handle, Computed):
-        annotation = _hints(handle.function).get("return")
+    elif is_computed(handle):
+        annotation = hints_of(handle.function, _scope(cls)).get("return")
         parameter = Parameter(name, _type(annotation), unit=unit_of(annotation))
         member = Member(Kind.PROPERTY, name, (parameter,), doc=_doc(handle))
         handle.bind(member)
     elif isinstance(handle, Signal):
-        member = Member(Kind.SIGNAL, name, _parameters(handle.declaration), doc=_doc(handle))
+        member = Member(Kind.SIGNAL, name, _parameters(cls, handle.declaration), doc=_doc(handle))
         handle.member, handle.check = member, compile_check(member)
     else:
-        member = _slot(name, handle)
+        member = _slot(cls, name, handle)
     return member
 
 
 def _property(cls: type[Object], name: str, handle: Property[Any]) -> Member:
     annotation = _property_annotation(cls, name)
     if annotation is None:
-        if type(handle.default) not in _NATURAL and not hasattr(type(handle.default), "__members__"):
+        if handle.factory is not None or not isinstance(handle.default, _NATURAL):
             raise ModelError("needs a type: write 'name: Property[T] = prop(…)'")
         annotation = type(handle.default)
     type_ = bounded(_type(annotation), handle.minimum, handle.maximum)
-    initial = handle.initial()
     try:
-        type_.convert(initial)
+        type_.convert(handle.initial())
     except ModelError as error:
         raise ModelError(f"its initial value does not fit: {error}") from None
     parameter = Parameter(name, type_, unit=handle.unit or unit_of(annotation))
@@ -101,36 +106,37 @@ def _property(cls: type[Object], name: str, handle: Property[Any]) -> Member:
 def _property_annotation(cls: type[Object], name: str) -> Any:
     """Return T of ``name: Property[T]`` in the class that declares *name*, else None."""
     owner = next(base for base in cls.__mro__ if name in vars(base))
-    annotation = vars(owner).get("__annotations__", {}).get(name)
+    annotation = inspect.get_annotations(owner).get(name)
     if annotation is None:
         return None
     if isinstance(annotation, str):
-        namespace = {**vars(sys.modules.get(owner.__module__, typing)), "Property": Property}
+        module = sys.modules.get(owner.__module__)
+        known = {"Property": Property, **({} if module is None else vars(module))}
         try:
-            annotation = eval(annotation, namespace, dict(vars(owner)))  # noqa: S307  the class's own source text
-        except NameError as error:
-            raise ModelError(f"{error}; names in annotations must be importable from the module") from None
-    if get_origin(annotation) is not Property:
+            annotation = eval(annotation, known, _scope(owner))  # noqa: S307  the class's own source text
+        except (NameError, AttributeError, SyntaxError, TypeError) as error:
+            raise unresolved(error) from None
+    origin: Any = get_origin(annotation)
+    if origin is not Property:
         raise ModelError(f"is annotated as {annotation!r}: write 'name: Property[T] = prop(…)'")
     return get_args(annotation)[0]
 
 
-def _slot(name: str, function: Any) -> Member:
-    result = _hints(function).get("return", MISSING)
+def _slot(cls: type[Object], name: str, function: Any) -> Member:
+    result = hints_of(function, _scope(cls)).get("return", MISSING)
     if result is MISSING:
         raise ModelError("needs a result type: write '-> None' when it returns nothing")
-    origin = get_origin(result)
-    stream = origin in (AsyncIterator, AsyncGenerator) or inspect.isasyncgenfunction(function)
+    stream = is_stream(function)
+    if stream != (get_origin(result) in (AsyncIterator, AsyncGenerator)):
+        raise ModelError("a stream is an async generator declared '-> AsyncIterator[T]'; without a body a plain 'def'")
     if stream:
-        if origin not in (AsyncIterator, AsyncGenerator):
-            raise ModelError("an async generator is declared '-> AsyncIterator[T]'")
         result = get_args(result)[0]
     void = result is None or result is type(None)
     timeout: float | None = getattr(function, MARK, DEFAULT_TIMEOUT)
     return Member(
         Kind.SLOT,
         name,
-        _parameters(function),
+        _parameters(cls, function),
         result=None if void and not stream else _type(result),
         stream=stream,
         timeout=timeout,
@@ -138,8 +144,8 @@ def _slot(name: str, function: Any) -> Member:
     )
 
 
-def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
-    hints = _hints(function)
+def _parameters(cls: type[Object], function: Callable[..., Any]) -> tuple[Parameter, ...]:
+    hints = hints_of(function, _scope(cls))
     found: list[Parameter] = []
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
         if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -147,19 +153,24 @@ def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
         if parameter.name not in hints:
             raise ModelError(f"the parameter {parameter.name!r} needs a type")
         annotation = hints[parameter.name]
-        default = MISSING if parameter.default is parameter.empty else parameter.default
         try:
-            found.append(Parameter(parameter.name, type_of(annotation), default, unit_of(annotation)))
+            node = type_of(annotation)
+            default = MISSING if parameter.default is parameter.empty else node.convert(parameter.default)
+            found.append(Parameter(parameter.name, node, default, unit_of(annotation)))
         except ModelError as error:
             raise ModelError(f"the parameter {parameter.name!r}: {error}") from None
     return tuple(found)
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise ModelError(f"{error}; names in annotations must be importable from the module") from None
+def _scope(cls: type) -> dict[str, Any]:
+    """Return what annotations in the class body of *cls* can name: nested classes and aliases, but no members.
+
+    A property may have the name of its type (``date: Property[date]``), so members would hide types.
+    """
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        found |= {name: value for name, value in vars(base).items() if not isinstance(value, (Readable, Signal))}
+    return found
 
 
 def _type(annotation: Any) -> Type:
@@ -173,16 +184,25 @@ def _doc(declared: Any) -> str:
 
 
 def _check_names(cls_name: str, members: Mapping[str, Member]) -> None:
-    """Refuse names that would collide on some wire (SEMANTICS 1)."""
+    """Refuse names that are not public or would collide on some wire (SEMANTICS 1)."""
     wire_names: dict[str, str] = {}
-    for name, member in members.items():
-        other = wire_names.setdefault(camel(name), name)
+    for name in members:
+        if not is_public(name):
+            raise ModelError(f"{cls_name}.{name}: the name of a member has no leading underscore")
+        other = wire_names.setdefault(pascal(name), name)
         if other != name:
-            raise ModelError(f"{cls_name}: {other} and {name} would both be {camel(name)!r} on some wires")
-        if member.kind is Kind.PROPERTY:
-            for reserved in (f"push_{name}", f"{name}_changed"):
-                if reserved in members:
-                    raise ModelError(f"{cls_name}.{reserved}: wires make this name themselves for the property {name}")
+            raise ModelError(f"{cls_name}: {other} and {name} would both be {pascal(name)!r} on some wires")
+    for name, member in members.items():
+        for made in (f"push_{name}", f"{name}_changed") if member.kind is Kind.PROPERTY else ():
+            if taken := wire_names.get(pascal(made)):
+                raise ModelError(f"{cls_name}.{taken}: wires make this name themselves for the property {name}")
+
+
+def _check_numbers(cls_name: str, members: Mapping[str, Member]) -> None:
+    taken: dict[int, str] = {}
+    for name, member in members.items():
+        if member.number is not None and (other := taken.setdefault(member.number, name)) != name:
+            raise ModelError(f"{cls_name}: {other} and {name} both have the number {member.number}")
 
 
 def check_type_names(contracts: list[Contract]) -> None:
@@ -206,10 +226,9 @@ def named_types(member: Member) -> list[StructOf | EnumType]:
 
 
 def _collect(node: Type, found: list[StructOf | EnumType]) -> None:
-    inner = [getattr(node, name) for name in ("item", "key", "value") if isinstance(getattr(node, name, None), Type)]
-    items: tuple[Type, ...] = getattr(node, "items", ())
-    fields = node.fields if isinstance(node, StructOf) else ()
-    for child in (*inner, *items, *(field.type for field in fields)):
-        _collect(child, found)
-    if isinstance(node, (StructOf, EnumType)) and node not in found:
+    if node in found:
+        return
+    for part in node.parts:
+        _collect(part, found)
+    if isinstance(node, (StructOf, EnumType)):
         found.append(node)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, TypeVarTuple, overload
 
 from everywire.errors import LocalProtocolError, ModelError, NeedsLoop
 from everywire.model.compile import Check
 from everywire.model.contract import Member
 from everywire.model.events import Emitted
-from everywire.model.slots import is_async
-from everywire.model.state import Disconnect, Home, Listener, State, report, without, wrong_thread
+from everywire.model.slots import is_async, is_stream
+from everywire.model.state import Disconnect, Home, Listener, State, at_most_once, report, without, wrong_thread
 
 if TYPE_CHECKING:
     from everywire.model.objects import Object
 
+A = TypeVar("A")
+B = TypeVar("B")
 Ts = TypeVarTuple("Ts")
 
 QUEUE_LIMIT: Final = 1024
@@ -48,37 +50,57 @@ class BoundSignal(Generic[*Ts]):
         state = self._state
         if state.owner is not None and state.owner != get_ident():
             wrong_thread(f"the object with {self.member.name!r}")
-        self.deliver(self._check(arguments))
+        checked = self._check(arguments)
+        if self._listeners or state.watchers:
+            self.deliver(checked)
 
     def deliver(self, arguments: tuple[Any, ...]) -> None:
         """Tell everybody about checked *arguments*; for wires."""
         if self._blocked:
             return
+        if self._state.watchers:
+            self._state.tell(Emitted(self.member, arguments))
         for listener in self._listeners:
             try:
                 listener(*arguments)
             except Exception as error:  # noqa: BLE001  an observer's failure is not the emitter's
                 report(error, listener)
-        if self._state.watchers:
-            self._state.tell(Emitted(self.member, arguments))
 
-    def connect(self, callback: Callable[[*Ts], object], *, weak: bool = False, once: bool = False) -> Disconnect:
+    @overload
+    def connect(self, callback: Callable[[*Ts], object], *, weak: bool = ..., once: bool = ...) -> Disconnect: ...
+    @overload
+    def connect(self, callback: Callable[[], object], *, weak: bool = ..., once: bool = ...) -> Disconnect: ...
+    @overload
+    def connect(
+        self: BoundSignal[A, *tuple[Any, ...]], callback: Callable[[A], object], *, weak: bool = ..., once: bool = ...
+    ) -> Disconnect: ...
+    @overload
+    def connect(
+        self: BoundSignal[A, B, *tuple[Any, ...]],
+        callback: Callable[[A, B], object],
+        *,
+        weak: bool = ...,
+        once: bool = ...,
+    ) -> Disconnect: ...
+    def connect(self, callback: Callable[..., object], *, weak: bool = False, once: bool = False) -> Disconnect:
         """Call *callback* at every emission; return the function that disconnects it.
 
-        A callable with fewer parameters gets the leading arguments. Connecting twice calls twice. A coroutine
-        function, and so any slot of a source or replica, runs in the node's tasks: one emission after the other, at
-        most `QUEUE_LIMIT` waiting. *weak* holds *callback* weakly; *once* disconnects after the first emission.
-        Raises ModelError when *callback* needs more arguments than the signal has, NeedsLoop when a coroutine
-        function is connected and neither object belongs to a running node.
+        Connecting twice calls twice. A callable with fewer parameters gets the leading arguments (type checkers know
+        up to two of them). A coroutine function, and so any slot of a source or replica, runs in the node's tasks: one
+        emission after the other, at most `QUEUE_LIMIT` waiting. *weak* holds *callback* weakly; *once* disconnects
+        before the first call. Raises ModelError when *callback* needs more arguments than the signal has, NeedsLoop
+        when a coroutine function is connected and neither object belongs to a running node.
         """
-        taken = arguments_taken(callback, len(self.member.parameters), self.member.name)
-        call: Listener = callback
+        offered = len(self.member.parameters)
+        taken = arguments_taken(callback, offered, self.member.name)
+        reference = _weak_reference(callback) if weak else None
+        call: Listener = callback if reference is None else _through(reference)
         if is_async(callback):
-            call = _AsyncConnection(self, callback, self._home_for(callback)).enqueue
-        elif weak:
-            call = self._weakly(callback)
-        if taken < len(self.member.parameters):
+            call = _AsyncConnection(self, call, self._home_for(callback)).enqueue
+        if taken < offered:
             call = _leading(call, taken)
+        if reference is not None:
+            call = self._while_alive(call, reference)
         return self.attach(self._only_once(call) if once else call)
 
     def attach(self, listener: Listener, *, first: bool = False) -> Disconnect:
@@ -88,14 +110,14 @@ class BoundSignal(Generic[*Ts]):
         def disconnect() -> None:
             self._listeners = without(self._listeners, listener)
 
-        return disconnect
+        return at_most_once(disconnect)
 
     def disconnect_all(self) -> None:
         """Drop every connection."""
         self._listeners = ()
 
     @contextmanager
-    def blocked(self) -> Iterator[None]:
+    def blocked(self) -> Generator[None]:
         """Emit nothing while the `with` block runs."""
         self._blocked += 1
         try:
@@ -124,23 +146,21 @@ class BoundSignal(Generic[*Ts]):
 
     def _only_once(self, call: Listener) -> Listener:
         def once(*arguments: Any) -> None:
-            self._listeners = without(self._listeners, once)
-            call(*arguments)
+            present = self._listeners
+            self._listeners = without(present, once)
+            if self._listeners is not present:  # else another listener has emitted meanwhile: this was called for that
+                call(*arguments)
 
         return once
 
-    def _weakly(self, callback: Callable[..., object]) -> Listener:
-        method = inspect.ismethod(callback)
-        reference: Callable[[], Any] = weakref.WeakMethod(callback) if method else weakref.ref(callback)
-
-        def call(*arguments: Any) -> None:
-            target = reference()
-            if target is None:
-                self._listeners = tuple(item for item in self._listeners if item is not call)
+    def _while_alive(self, call: Listener, reference: Callable[[], object]) -> Listener:
+        def while_alive(*arguments: Any) -> None:
+            if reference() is None:
+                self._listeners = without(self._listeners, while_alive)
             else:
-                target(*arguments)
+                call(*arguments)
 
-        return call
+        return while_alive
 
 
 class ReplicaSignal(BoundSignal[*Ts]):
@@ -167,14 +187,21 @@ class _AsyncConnection:
             self._signal.dropped += 1
         self._waiting.append(arguments)
         if not self._running:
-            self._running = True
-            self._home.spawn(self._run())
+            self._running = True  # before the task starts, which may be at once
+            try:
+                self._home.spawn(self._run())
+            except BaseException:
+                self._running = False
+                self._waiting.clear()
+                raise
 
     async def _run(self) -> None:
         try:
             while self._waiting:
                 try:
-                    await self._callback(*self._waiting.popleft())
+                    awaitable = self._callback(*self._waiting.popleft())
+                    if awaitable is not None:  # the target of a weak connection may be gone
+                        await awaitable
                 except Exception as error:  # noqa: BLE001  reported like an observer's
                     report(error, self._callback)
         finally:
@@ -214,8 +241,11 @@ class Signal(Generic[*Ts]):
 
                 contract_of(self.owner)
             state = instance._everywire
-            kind = BoundSignal if state.link is None else ReplicaSignal
-            found = vars(instance)[self.name] = kind(self.member, self.check, state)
+            if state.link is None:
+                found = BoundSignal(self.member, self.check, state)
+            else:
+                found = ReplicaSignal(self.member, self.check, state)
+            vars(instance)[self.name] = found
         return found
 
 
@@ -227,7 +257,9 @@ def signal(declaration: Callable[[Any, *Ts], None]) -> Signal[*Ts]:
 
 
 def arguments_taken(callback: Callable[..., object], offered: int, name: str) -> int:
-    """Return how many of *offered* leading arguments *callback* takes; raise ModelError when it needs more."""
+    """Return how many of *offered* leading arguments *callback* takes; raise ModelError when it needs others."""
+    if is_stream(callback):
+        raise ModelError(f"{name} cannot be connected to a stream: nobody would read it")
     try:
         parameters = inspect.signature(callback).parameters.values()
     except (TypeError, ValueError):  # some builtins do not tell; they get everything
@@ -236,6 +268,8 @@ def arguments_taken(callback: Callable[..., object], offered: int, name: str) ->
     needed = sum(p.default is p.empty for p in positional)
     if needed > offered:
         raise ModelError(f"{name} carries {offered} arguments, but the callable to connect needs {needed}")
+    if named := [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]:
+        raise ModelError(f"{name} has arguments by place only, but the callable to connect needs {', '.join(named)}")
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return offered
     return min(len(positional), offered)
@@ -246,3 +280,15 @@ def _leading(call: Listener, count: int) -> Listener:
         return call(*arguments[:count])
 
     return leading
+
+
+def _weak_reference(callback: Callable[..., object]) -> Callable[[], Any]:
+    return weakref.WeakMethod(callback) if inspect.ismethod(callback) else weakref.ref(callback)
+
+
+def _through(reference: Callable[[], Any]) -> Listener:
+    def through(*arguments: Any) -> object:
+        target = reference()
+        return None if target is None else target(*arguments)
+
+    return through

@@ -33,14 +33,15 @@ def slot(*, timeout: float | None) -> SlotDecorator: ...
 def slot(function: Any = None, /, *, timeout: float | None = DEFAULT_TIMEOUT) -> Any:
     """Let remote callers call this method.
 
-    It is ``async def``, because on a replica the call waits and can fail; an async generator is a stream. *timeout*
-    in seconds is part of the contract: a run that takes longer is cancelled; None lets it take for ever.
+    It is ``async def``, because on a replica the call waits and can fail; an async generator is a stream, which a class
+    without bodies declares as ``def readings(self) -> AsyncIterator[float]``. *timeout* in seconds is part of the
+    contract: a run that takes longer is cancelled; None lets it take for ever.
     """
     if timeout is not None and not timeout > 0:
         raise ModelError("a slot's timeout is a number of seconds above 0, or None")
 
     def mark(method: Any) -> Any:
-        if not is_async(method):
+        if not can_be_slot(method):
             name = getattr(method, "__qualname__", repr(method))
             raise ModelError(f"the slot {name} must be 'async def': a remote call waits and can fail")
         setattr(method, MARK, timeout)
@@ -73,14 +74,32 @@ def is_async(function: object) -> bool:
     )
 
 
+def is_stream(function: object) -> bool:
+    """Return whether *function* gives an async iterator: an async generator, or a plain function annotated so.
+
+    The annotation may still be text here, so its word decides; reading the contract evaluates it.
+    """
+    if inspect.isasyncgenfunction(function):
+        return True
+    result = getattr(function, "__annotations__", {}).get("return")
+    named = any(word in str(result) for word in ("AsyncIterator", "AsyncGenerator"))
+    return named and not inspect.iscoroutinefunction(function)
+
+
+def can_be_slot(function: object) -> bool:
+    """Return whether *function* can be the body of a slot or stream."""
+    return is_async(function) or is_stream(function)
+
+
 def may_suspend(function: Any) -> bool:
     """Return whether a coroutine of *function* could wait for something; decided from its code, once, at publish.
 
     A coroutine that awaits nothing runs to its end at the first step, so it needs no task of its own
-    (ARCHITECTURE 6.3). Whatever is not a plain coroutine function counts as waiting.
+    (ARCHITECTURE 6.3). Whatever is not a plain coroutine function counts as waiting: a decorated one, for instance,
+    because its code says nothing about what it wraps.
     """
-    code = getattr(inspect.unwrap(function) if not hasattr(function, "__wrapped__") else None, "__code__", None)
-    if code is None or not inspect.iscoroutinefunction(function):
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__") or not code.co_flags & inspect.CO_COROUTINE:
         return True
     return not _AWAITS.isdisjoint(code.co_code[::2])
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import types
+import weakref
 from collections.abc import Callable, Coroutine, Mapping
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from everywire.errors import WrongThread
@@ -57,7 +56,7 @@ class State:
         def disconnect() -> None:
             self.listeners[name] = without(self.listeners.get(name, ()), listener)
 
-        return disconnect
+        return at_most_once(disconnect)
 
     def watch(self, watcher: Watcher) -> Disconnect:
         """Call *watcher* with every event of the object; return what ends that."""
@@ -66,7 +65,7 @@ class State:
         def disconnect() -> None:
             self.watchers = without(self.watchers, watcher)
 
-        return disconnect
+        return at_most_once(disconnect)
 
     def tell(self, event: Event) -> None:
         """Tell the whole-object watchers."""
@@ -76,17 +75,24 @@ class State:
             except Exception as error:  # noqa: BLE001  an observer's failure is not the setter's
                 report(error, watcher)
 
-    def check_thread(self, what: str) -> None:
-        """Raise WrongThread unless the calling thread may touch the object."""
-        if self.owner is not None and self.owner != get_ident():
-            wrong_thread(what)
-
 
 def wrong_thread(what: str) -> NoReturn:
     """Raise the error for touching a published object from a foreign thread."""
     raise WrongThread(
-        f'{what} belongs to another thread: use node.call(setattr, room, "current", 22.5) or node.call(room.beeped.emit, 1)'
+        f'{what} belongs to another thread: use node.call(setattr, room, "current", 22.5) '
+        "or node.call(room.beeped.emit, 1)"
     )
+
+
+def at_most_once(act: Callable[[], None]) -> Disconnect:
+    """Return a function whose first call does *act*; a callable connected twice is two connections, each ended once."""
+    waiting = [act]
+
+    def disconnect() -> None:
+        if waiting:
+            waiting.pop()()
+
+    return disconnect
 
 
 def without(items: tuple[Any, ...], item: object) -> tuple[Any, ...]:
@@ -104,7 +110,23 @@ def report(error: BaseException, source: object) -> None:
 
         if report_to_loop(error, source):
             return
-    arguments = types.SimpleNamespace(
-        exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, err_msg=None, object=source
-    )
-    sys.unraisablehook(arguments)
+    witness = _Mortal()
+    _reference = weakref.ref(witness, _Unraisable(error, source))
+    del witness
+
+
+class _Mortal:
+    """Something whose end calls a weak reference's callback."""
+
+
+class _Unraisable:
+    """Raises where nobody can catch it: Python itself then calls the hook, whose arguments only it can make."""
+
+    def __init__(self, error: BaseException, source: object) -> None:
+        self._error, self._source = error, source
+
+    def __call__(self, _reference: object) -> None:
+        raise self._error
+
+    def __repr__(self) -> str:
+        return f"observer {self._source!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from everywire.model.objects import Object
@@ -19,71 +19,98 @@ STREAM_LIMIT: Final = 1024
 """Emissions that wait for a slow `async for`; beyond it the oldest is dropped and counted in `gap`."""
 
 
-class SignalStream(Generic[*Ts]):
+class SignalStream(AsyncIterator[tuple[*Ts]]):
     """The emissions of one signal as an async iterator of tuples.
 
-    It listens from its creation on. `gap` counts emissions that were dropped because the reader was too slow.
+    It listens from its creation until it is closed or forgotten. `gap` counts the emissions that were dropped because
+    the reader was too slow.
     """
 
     def __init__(self, signal: BoundSignal[*Ts]) -> None:
-        self.gap = 0
-        self._waiting: deque[tuple[*Ts]] = deque()
-        self._reader: asyncio.Future[None] | None = None
-        self._disconnect = signal.attach(self._take)
+        self._buffer: _Buffer[*Ts] = _Buffer(signal)
+        # Only the buffer is connected: a stream whose `async for` ended by `break` is forgotten, and so disconnected.
+        self._disconnect = signal.attach(self._buffer.take)
 
-    def __aiter__(self) -> AsyncIterator[tuple[*Ts]]:
-        return self
+    @property
+    def gap(self) -> int:
+        """Emissions lost so far."""
+        return self._buffer.gap
 
     async def __anext__(self) -> tuple[*Ts]:
-        while not self._waiting:
-            self._reader = asyncio.get_running_loop().create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
-        return self._waiting.popleft()
+        buffer = self._buffer
+        while not buffer.waiting:
+            buffer.ready.clear()
+            await buffer.ready.wait()
+        return buffer.waiting.popleft()
 
     async def aclose(self) -> None:
         """Stop listening."""
         self._disconnect()
 
     def __del__(self) -> None:
-        disconnect = getattr(self, "_disconnect", None)
+        self._disconnect()
+
+
+class _Buffer(Generic[*Ts]):
+    def __init__(self, signal: BoundSignal[*Ts]) -> None:
+        self.gap = 0
+        self.waiting: deque[tuple[*Ts]] = deque()
+        self.ready = asyncio.Event()
+        self._signal = signal
+
+    def take(self, *arguments: *Ts) -> None:
+        if len(self.waiting) >= STREAM_LIMIT:
+            self.waiting.popleft()
+            self.gap += 1
+            self._signal.dropped += 1
+        self.waiting.append(arguments)
+        self.ready.set()
+
+
+class PropertyWatch(AsyncIterator[T]):
+    """The present and every newer value of one property as an async iterator; a slow reader skips to the latest."""
+
+    def __init__(self, instance: Object, handle: Readable[T]) -> None:
+        self._instance, self._handle = instance, handle
+        self._news = news = asyncio.Event()
+        news.set()
+        self._disconnect = handle.on_change(instance, lambda _: news.set())  # holds the event, not the watch
+
+    async def __anext__(self) -> T:
+        await self._news.wait()
+        self._news.clear()
+        return present_value(self._instance, self._handle)
+
+    async def aclose(self) -> None:
+        """Stop watching."""
+        self._disconnect()
+
+    def __del__(self) -> None:
+        disconnect = getattr(self, "_disconnect", None)  # None when connecting has failed
         if disconnect is not None:
             disconnect()
 
-    def _take(self, *arguments: *Ts) -> None:
-        if len(self._waiting) >= STREAM_LIMIT:
-            self._waiting.popleft()
-            self.gap += 1
-        self._waiting.append(arguments)
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
 
-
-async def watch_property(instance: Object, handle: Readable[T]) -> AsyncIterator[T]:
-    """Iterate over the present and every newer value; a slow reader skips to the latest."""
-    changed = asyncio.Event()
-    disconnect = handle.on_change(instance, lambda _: changed.set())
-    try:
-        while True:
-            changed.clear()
-            yield getattr(instance, handle.name)
-            await changed.wait()
-    finally:
-        disconnect()
+def present_value(instance: Object, handle: Readable[T]) -> T:
+    """Return the value of a property, also of one whose name is no attribute."""
+    values = instance._everywire.values
+    value: T = values[handle.name] if handle.name in values else getattr(instance, handle.name)
+    return value
 
 
 async def wait_for_property(instance: Object, handle: Readable[T], condition: Callable[[T], object]) -> T:
     """Wait until *condition* is true of the value; every value is looked at, none is skipped."""
-    present: T = getattr(instance, handle.name)
+    present = present_value(instance, handle)
     if condition(present):
         return present
     met: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
     def look(value: T) -> None:
-        if not met.done() and condition(value):
-            met.set_result(value)
+        try:
+            if not met.done() and condition(value):
+                met.set_result(value)
+        except Exception as error:  # noqa: BLE001  it belongs to who waits, not to the setter
+            met.set_exception(error)
 
     disconnect = handle.on_change(instance, look)
     try:
@@ -98,6 +125,5 @@ def report_to_loop(error: BaseException, source: object) -> bool:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return False
-    context: dict[str, Any] = {"message": f"an observer failed: {source!r}", "exception": error}
-    loop.call_exception_handler(context)
+    loop.call_exception_handler({"message": "an observer failed", "exception": error, "observer": source})
     return True

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from everywire.codec.qdatastream import Reader, UserTypes
-from everywire.errors import Code, Fault, ModelError, RemoteProtocolError
+from everywire.errors import Code, Fault, LocalProtocolError, ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec import (
     Handshake,
     InvokeReply,
@@ -187,8 +187,9 @@ class Engine:
                     found = route(data[position + 4 : arguments])
                     if found is not None:
                         event = found.decode(found, data, arguments, end)
-            except (struct.error, UnicodeDecodeError, RemoteProtocolError, ModelError):
-                event = None  # the general path finds out what is wrong, and says it
+            except (struct.error, UnicodeDecodeError, RemoteProtocolError, LocalProtocolError, ModelError):
+                # The general path finds out what is wrong, and says it. Local: a head that goes on behind the frame.
+                event = None
             if event is None:
                 event = self._general(data[position + 4 : end])
             append(event)

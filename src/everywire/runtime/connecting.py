@@ -56,7 +56,7 @@ class Connecting:
     ) -> None:
         self._wire, self._name, self._cls, self._timeout = wire, name, cls, timeout
         self._node = Node(limits=limits)
-        self._link: ReplicaLink | None = None
+        self._link: ReplicaLink
 
     async def __aenter__(self) -> Any:
         self._node.open()
@@ -73,6 +73,7 @@ class Connecting:
         except BaseException:
             await self._close()
             raise
+        self._node.tasks.report(task)  # from now on nobody awaits it
         return link.instance
 
     async def __aexit__(
@@ -90,8 +91,10 @@ class Connecting:
         offered = supervisor.session.offered if supervisor.session is not None else None
         if offered is not None and self._name not in offered:
             others = ", ".join(sorted(offered)) or "nothing"
-            return Fault(Code.NOT_FOUND, f"no object {self._name!r} at {self._wire.url}; it offers {others}")
-        error = self._link.error if self._link is not None else None
+            return Fault(
+                Code.NOT_FOUND, f"no object {self._name!r} at {self._wire.url}; it offers {others}", may_have_run=False
+            )
+        error = self._link.error
         if isinstance(error, (LinkError, Fault)):
             return error
         if error is not None:
@@ -99,6 +102,5 @@ class Connecting:
         return LinkError(f"{self._wire.url} did not answer within {self._timeout:g} s")
 
     async def _close(self) -> None:
-        if self._link is not None:
-            self._link.close()
+        self._link.close()
         await self._node.aclose()

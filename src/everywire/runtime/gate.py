@@ -68,11 +68,16 @@ class Inbound(Protocol):
     """The door whose slot runs in place now, for `current_call`."""
     credit: int
     """Calls that may start before `exhausted` is asked; zero while the link must not be served."""
-    granted: set[Door]
+    granted: dict[Door, int]
+    """Doors that the caller may use, with the revision of the policy that said so."""
     frames: list[bytes]
 
-    def exhausted(self, rest: Iterable[Any]) -> bool:
-        """Say whether to stop here, keeping *rest* for later; otherwise credit was renewed."""
+    def exhausted(self) -> bool:
+        """Say whether to stop here; otherwise credit was renewed."""
+        ...
+
+    def keep(self, rest: Iterable[Any]) -> None:
+        """Keep the *rest* of a chunk until the link may be served again."""
         ...
 
     def start(self, door: Door, arguments: tuple[Any, ...], token: Any) -> None:
@@ -113,7 +118,7 @@ def current_call() -> CurrentCall:
 
 async def drive(link: Inbound, events: Iterable[Any]) -> None:
     """Take the *events* of one chunk through the gate, in order; never suspends itself."""
-    granted = link.granted
+    granted = link.granted.get
     append = link.frames.append
     remaining = iter(events)
     for event in remaining:
@@ -122,10 +127,11 @@ async def drive(link: Inbound, events: Iterable[Any]) -> None:
             continue
         door, token = event.door, event.token
         try:
-            if link.credit <= 0 and link.exhausted((event, *remaining)):
+            if link.credit <= 0 and link.exhausted():
+                link.keep((event, *remaining))
                 return
             link.credit -= 1
-            if door not in granted:
+            if granted(door) != door.policy.revision:
                 authorize(link, door, event.arguments)
             try:
                 arguments = door.check(event.arguments)
@@ -143,10 +149,9 @@ async def drive(link: Inbound, events: Iterable[Any]) -> None:
             link.refused(door, token, fault_of(error, door))
         except BaseException as error:
             link.refused(door, token, fault_of(error, door))
-            if not isinstance(error, asyncio.CancelledError):  # the program is told to end: first keep the rest
-                link.exhausted(remaining)
+            if not isinstance(error, asyncio.CancelledError):  # the program is told to end; it may go on after all
+                link.keep(remaining)
                 raise
-    link.door = None
 
 
 def run_to_end(driver: Any) -> None:
@@ -162,13 +167,15 @@ def run_to_end(driver: Any) -> None:
 def authorize(link: Inbound, door: Door, arguments: tuple[Any, ...]) -> None:
     """Raise Fault unless the caller may use *door*; remember a permission on the link, never a refusal."""
     policy, caller = door.policy, link.caller
-    if policy.sees(caller) and policy.allows(caller, door.member):
-        link.granted.add(door)
+    revision = policy.revision  # read first: a change during the question makes the answer old
+    seen = policy.sees(caller)
+    if seen and policy.allows(caller, door.member):
+        link.granted[door] = revision
         return
     call = Call(door.name, door.member, arguments, caller)
     log.warning("refused: %s may not use %s.%s", call.caller, call.target, call.member.name)
-    if policy.hide or not policy.sees(caller):
-        raise Fault(Code.NOT_FOUND, f"there is no {door.name}.{door.member.name}", may_have_run=False)
+    if policy.hide or not seen:
+        raise Fault(Code.NOT_FOUND, "no such object or member", may_have_run=False)  # the words for what is not there
     raise Fault(Code.PERMISSION_DENIED, f"{door.name}.{door.member.name} is not allowed", may_have_run=False)
 
 

@@ -13,11 +13,13 @@ from typing import Any, Final
 from everywire.errors import Code, Fault
 from everywire.model import Caller
 from everywire.runtime.gate import CurrentCall, Door, current_link, drive, fault_of, run_to_end
-from everywire.runtime.limits import Limits, Refusals
+from everywire.runtime.limits import Limits, Refusals, SlowPeer
 from everywire.runtime.outbox import Outbox
 from everywire.runtime.tasks import TaskSet
 
 UNLIMITED: Final = 1 << 62
+BATCH: Final = 64
+"""Calls of a rate-limited peer that start before its rate is looked at again."""
 SWEEP: Final = 0.25
 """Seconds between looks for slots that run too long: deadlines are this coarse, so that no call needs a timer."""
 
@@ -41,19 +43,23 @@ class InboundLink:
         self.caller, self.limits, self.outbox, self.refusals = caller, limits, outbox, refusals
         self.frames = outbox.frames
         self.door: Door | None = None
-        self.granted: set[Door] = set()
+        self.granted: dict[Door, int] = {}
         self.closed = False
         self._loop = asyncio.get_running_loop()
         self._tasks = tasks
         self._pause_reading, self._resume_reading = pause_reading, resume_reading
         self._running: dict[asyncio.Task[Any], tuple[Door, Any, float]] = {}
+        self._calls_running = 0
         self._expired: set[asyncio.Task[Any]] = set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._cut: asyncio.TimerHandle | None = None
         self._backlog: list[Any] = []
         local = caller.uid is not None or caller.loopback
         self._rate = None if local else limits.calls_per_second
         self._refilled = self._loop.time()
-        self.credit = UNLIMITED if self._rate is None else limits.calls_burst
+        self._earned = float(limits.calls_burst)
+        self._refill_timer: asyncio.TimerHandle | None = None
+        self.credit = UNLIMITED if self._rate is None else 0
 
     # What a session calls.
 
@@ -65,13 +71,16 @@ class InboundLink:
         self._drive(events)
 
     def congested(self) -> None:
-        """Stop serving: the peer does not take what it was sent."""
+        """Stop serving: the peer does not take what it was sent; cut it when that lasts and the limits say so."""
         self.outbox.pause()
-        self.credit = 0
+        self._hold_credit()
         self._pause_reading()
+        if self._cut is None and self.limits.slow_peer is SlowPeer.DISCONNECT:
+            self._cut = self._loop.call_later(self.limits.write_deadline, self._cut_slow_peer)
 
     def relieved(self) -> None:
         """Go on: the peer reads again."""
+        self._end_timers()
         self.outbox.resume()
         if not self.outbox.congested:
             self._go_on()
@@ -79,23 +88,28 @@ class InboundLink:
     def close(self) -> None:
         """End: what runs is finished, its results are dropped; streams and waiting calls end now."""
         self.closed = True
+        self._end_timers()
         self._backlog.clear()
-        for task, (door, _, _) in tuple(self._running.items()):
+        for task, (door, _, _) in self._running.items():
             if door.member.stream:
-                task.cancel()
+                self.stop(task)
 
     def cancel(self, door_name: str, token: Any) -> None:
         """Cancel the running call *token*, on the wish of its caller."""
-        for task, (door, its_token, _) in tuple(self._running.items()):
+        for task, (door, its_token, _) in self._running.items():
             if its_token == token and door.name == door_name:
-                task.cancel()
+                self.stop(task)
+
+    def stop(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a running call, after its first step: a task that never began could not answer its caller."""
+        self._loop.call_soon(task.cancel)
 
     def task_of(self, door: Door, token: Any) -> asyncio.Task[Any] | None:
         """Return the task of the running call *token*."""
         return next((task for task, (d, t, _) in self._running.items() if d is door and t == token), None)
 
     def recheck(self) -> None:
-        """Forget remembered permissions: a policy has changed."""
+        """Forget remembered permissions; wires also take back what the caller may no longer see."""
         self.granted.clear()
 
     # What wires override.
@@ -114,41 +128,44 @@ class InboundLink:
         """Run a slot that may suspend in a task of its own."""
         self.start_task(door, token, door.method(*arguments), lambda value: self._reply(door, token, value))
 
-    def exhausted(self, rest: Iterable[Any]) -> bool:
-        """Say whether to stop here, keeping *rest* for later; otherwise credit was renewed."""
-        if not self.outbox.congested and len(self._running) < self.limits.pending_calls and self._refill():
-            return False
+    def exhausted(self) -> bool:
+        """Say whether to stop here; otherwise credit was renewed."""
+        return self.outbox.congested or self._calls_running >= self.limits.pending_calls or not self._refill()
+
+    def keep(self, rest: Iterable[Any]) -> None:
+        """Keep the *rest* of a chunk until the link may be served again; until then it is not read."""
         self._backlog = [*rest, *self._backlog]
         self._pause_reading()
-        return True
+        self._hold_credit()
+        self._loop.call_soon(self._go_on)  # for a chunk that stopped because a slot told the program to end
 
     def start_task(self, door: Door, token: Any, work: Awaitable[Any], finish: Finish) -> None:
         """Run *work* for a call as an owned task within the door's deadline, then *finish* with its value."""
-        if len(self._running) + 1 >= self.limits.pending_calls:
-            self.credit = 0
         task = self._tasks.spawn(self._run(door, token, work, finish))
-        if not task.done():
-            self._running[task] = (door, token, self._loop.time())
-            if self._sweep is None:
-                self._sweep = self._loop.call_later(SWEEP, self._end_late_ones)
+        if task.done():
+            return
+        self._running[task] = (door, token, self._loop.time())
+        if not door.member.stream:  # a stream waits for its reader: were it counted, the reader's word could not come
+            self._calls_running += 1
+            if self._calls_running >= self.limits.pending_calls:
+                self._hold_credit()
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(SWEEP, self._end_late_ones)
 
     async def _run(self, door: Door, token: Any, work: Awaitable[Any], finish: Finish) -> None:
         current_link.set(CurrentCall(self.caller, door.name, door.member))
-        task = asyncio.current_task()
+        task: Any = asyncio.current_task()
         try:
             finish(await work)
-        except Exception as error:  # noqa: BLE001  one slot's failure is the caller's answer, not the node's end
-            self._refused_later(door, token, fault_of(error, door))
-        except asyncio.CancelledError as error:
+        except BaseException as error:
             expired = task in self._expired
-            late = Fault(Code.DEADLINE_EXCEEDED, f"{door.member.name} ran longer than {door.timeout} s")
-            self._refused_later(door, token, late if expired else fault_of(error, door))
-            if not expired:
+            self._refused_later(door, token, _late(door) if expired else fault_of(error, door))
+            if not expired and not isinstance(error, Exception):  # a cancelled task, or a program told to end
                 raise
         finally:
-            if task is not None:
-                self._expired.discard(task)
-                self._running.pop(task, None)
+            self._expired.discard(task)
+            if self._running.pop(task, None) is not None and not door.member.stream:
+                self._calls_running -= 1
             if self.credit <= 0:
                 self._loop.call_soon(self._go_on)
 
@@ -175,7 +192,9 @@ class InboundLink:
             outbox.flush()
 
     def _go_on(self) -> None:
-        if self.closed or self.outbox.congested or len(self._running) >= self.limits.pending_calls:
+        if self.closed or self.outbox.congested or self._refill_timer is not None:
+            return
+        if self._calls_running >= self.limits.pending_calls:
             return
         if self._rate is None:
             self.credit = UNLIMITED
@@ -190,21 +209,48 @@ class InboundLink:
             self.credit = UNLIMITED
             return True
         now = self._loop.time()
-        earned = int((now - self._refilled) * self._rate)
-        if earned < 1:
-            self.refusals["calls_per_second"] += 1
-            self._loop.call_later(1 / self._rate, self._go_on)
-            return False
+        self._earned = min(self._earned + (now - self._refilled) * self._rate, self.limits.calls_burst)
         self._refilled = now
-        self.credit = min(earned, self.limits.calls_burst)
+        if self._earned < 1:
+            self.refusals["calls_per_second"] += 1
+            self._refill_timer = self._loop.call_later((1 - self._earned) / self._rate, self._rate_allows)
+            return False
+        self.credit = min(int(self._earned), BATCH)
+        self._earned -= self.credit
         return True
+
+    def _rate_allows(self) -> None:
+        self._refill_timer = None
+        self._go_on()
+
+    def _hold_credit(self) -> None:
+        """Stop the gate at the next call; what the peer has earned stays its own."""
+        if self._rate is not None:
+            self._earned += self.credit
+        self.credit = 0
+
+    def _end_timers(self) -> None:
+        for timer in (self._cut, self._refill_timer):
+            if timer is not None:
+                timer.cancel()
+        self._cut = self._refill_timer = None
+
+    def _cut_slow_peer(self) -> None:
+        self._cut = None
+        self.refusals["write_deadline"] += 1
+        self.outbox.cut()
 
     def _end_late_ones(self) -> None:
         self._sweep = None
         now = self._loop.time()
-        for task, (door, _, started) in tuple(self._running.items()):
-            if door.timeout is not None and not door.member.stream and now - started >= door.timeout:
+        for task, (door, _, started) in self._running.items():
+            late = door.timeout is not None and not door.member.stream and now - started >= door.timeout
+            if late and task not in self._expired:  # once: what it does to clean up may wait too
                 self._expired.add(task)
-                task.cancel()
+                self.stop(task)
         if self._running:
             self._sweep = self._loop.call_later(SWEEP, self._end_late_ones)
+
+
+def _late(door: Door) -> Fault:
+    return Fault(Code.DEADLINE_EXCEEDED, f"{door.member.name} ran longer than {door.timeout} s")

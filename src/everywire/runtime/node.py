@@ -6,20 +6,23 @@ import asyncio
 import concurrent.futures
 import logging
 import os
+import weakref
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Token
 from dataclasses import dataclass
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 
 from everywire.errors import ForkedError, LocalProtocolError, ModelError, NeedsLoop
 from everywire.model import Contract, Object, contract_of
 from everywire.model.reading import check_type_names
-from everywire.model.signals import BoundSignal, current_home
+from everywire.model.signals import current_home
 from everywire.model.state import Home
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
 from everywire.runtime.policy import Policy
+from everywire.runtime.replica import LINKS, drop_connections
 from everywire.runtime.tasks import TaskSet
 from everywire.runtime.wires import Server, Wire, wire_of
 
@@ -30,6 +33,8 @@ log: Final = logging.getLogger("everywire.node")
 
 RESERVED_NAMES: Final = frozenset({"everywire", "Registry"})
 MAX_NAME: Final = 255
+NOBODY: Final = -1
+"""The owner of objects whose node was left behind in the parent process; no thread has this identity."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +65,11 @@ class Node:
         self._tasks: TaskSet | None = None
         self._thread = 0
         self._process = os.getpid()
-        self._home: Token[Home | None] | None = None
+        self._closed = False
+        self._home: Token[Home | None]
+        _NODES.add(self)
 
     async def __aenter__(self) -> Self:
-        if self._loop is not None:
-            raise LocalProtocolError("a node is entered once; make a new one")
         self.open()
         self._home = current_home.set(self)
         return self
@@ -72,22 +77,29 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._home is not None:
+        with suppress(ValueError):  # left in another task than it was entered in
             current_home.reset(self._home)
         await self.aclose(grace=self.limits.drain if error is None else 0.0)
 
     def open(self) -> None:
-        """Start owning tasks in the running loop; `async with` does it."""
+        """Start owning tasks in the running loop; `async with` does it. Raises LocalProtocolError the second time."""
+        self._check_process()
+        if self._loop is not None:
+            raise LocalProtocolError("a node is entered once; make a new one")
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
         self._tasks = TaskSet(self._loop)
+        for publication in self.published.values():
+            publication.object._everywire.owner = self._thread
 
     def publish(self, source: Object, name: str, *, policy: Policy | None = None) -> None:
         """Let callers reach *source* as *name*, on every wire served now and later.
 
         A replica may be published too: that is a bridge. Raises ModelError when the class has no valid contract, the
-        name is taken, or two of the node's classes use one name for different structs or enums.
+        name is taken, or two of the node's classes use one name for different structs or enums, or a wire that is
+        served cannot carry it; nothing is published then.
         """
+        self._check_usable()
         self._check_name(name)
         contract = contract_of(source)
         check_type_names([publication.contract for publication in self.published.values()] + [contract])
@@ -95,18 +107,20 @@ class Node:
         if state.owner is not None and state.owner != (self._thread or get_ident()):
             raise ModelError(f"the object published as {name!r} already belongs to a node in another thread")
         publication = Publication(name, source, contract, policy or self.policy)
-        self.published[name] = publication
         for member in contract.members:
             getattr(source, member, None)  # a computed property has its value before the first replica asks
+        self._show(publication)
+        self.published[name] = publication
+        publication.policy.followers.add(self)
         state.owner, state.home = self._thread or get_ident(), state.home or self
-        for server in self._servers:
-            server.added(publication)
 
     def withdraw(self, name: str) -> None:
-        """Take the object *name* back: its replicas become suspect."""
+        """Take the object *name* back: its replicas become suspect. Raises ModelError when there is none."""
+        self._check_usable()
         publication = self.published.pop(name, None)
         if publication is None:
-            raise ModelError(f"nothing is published as {name!r}")
+            published = ", ".join(self.published) or "nothing"
+            raise ModelError(f"nothing is published as {name!r}; this node publishes {published}")
         for server in self._servers:
             server.removed(publication)
         if not any(other.object is publication.object for other in self.published.values()):
@@ -121,12 +135,13 @@ class Node:
         started: list[Server] = []
         try:
             for wire in wires:
-                started.append(await wire_of(wire).serve(self))
+                started.append(await self._start(wire_of(wire)))  # noqa: PERF401  what has started must be closed
         except BaseException:
             for server in started:
-                await server.close()
+                if server in self._servers:  # else the node was closed meanwhile
+                    self._servers.remove(server)
+                    await server.close()
             raise
-        self._servers += started
         return tuple(server.url for server in started)
 
     @property
@@ -139,8 +154,9 @@ class Node:
 
         `node.call(setattr, room, "current", 22.5).result()` waits for it.
         """
+        self._check_process()
         loop = self._loop
-        if loop is None or loop.is_closed():
+        if loop is None or self._closed or loop.is_closed():
             raise NeedsLoop("node.call needs a running node: call it while 'async with Node()' runs")
         future: concurrent.futures.Future[R] = concurrent.futures.Future()
 
@@ -149,13 +165,14 @@ class Node:
                 return
             try:
                 value: Any = function(*args, **kwargs)
+                if isinstance(value, Coroutine):
+                    task = self.tasks.spawn(cast("Coroutine[Any, Any, Any]", value), awaited=True)
+                    task.add_done_callback(lambda _: _settle(future, task))
+                    return
             except BaseException as error:  # noqa: BLE001  it belongs to the waiting thread
                 future.set_exception(error)
                 return
-            if isinstance(value, Coroutine):
-                self.spawn(_settle(future, value))
-            else:
-                future.set_result(value)
+            future.set_result(value)
 
         loop.call_soon_threadsafe(run)
         return future
@@ -167,18 +184,23 @@ class Node:
     @property
     def tasks(self) -> TaskSet:
         """The tasks that the node owns."""
+        self._check_process()
         if self._tasks is None:
             raise NeedsLoop("the node is not running: use it inside 'async with Node() as node:'")
-        self._check_open()
         return self._tasks
 
     def recheck(self) -> None:
-        """Apply changed policies to calls at once."""
+        """Take objects from links whose callers may no longer see them; a changed `Policy` does it, in any thread."""
+        if self._thread not in (0, get_ident()) and not self._closed:
+            self.call(self.recheck)
+            return
         for server in self._servers:
             server.recheck()
 
     async def aclose(self, *, grace: float = 0.0) -> None:
         """Stop serving, let running slots finish for *grace* seconds, close links and end every task."""
+        self._check_process()
+        self._closed = True
         servers, self._servers = self._servers, []
         for server in servers:
             await server.stop_accepting()
@@ -192,6 +214,33 @@ class Node:
         if self._tasks is not None:
             await self._tasks.aclose()
 
+    def _show(self, publication: Publication) -> None:
+        shown: list[Server] = []
+        try:
+            for server in self._servers:
+                server.added(publication)
+                shown.append(server)
+        except BaseException:
+            for server in shown:
+                server.removed(publication)
+            raise
+
+    async def _start(self, wire: Wire) -> Server:
+        """Serve on *wire*; catch up with what was published or withdrawn while that waited."""
+        before = dict(self.published)
+        server = await wire.serve(self)
+        if self._closed:
+            await server.close()
+            self._check_usable()
+        for name, publication in before.items():
+            if self.published.get(name) is not publication:
+                server.removed(publication)
+        for name, publication in self.published.items():
+            if before.get(name) is not publication:
+                server.added(publication)
+        self._servers.append(server)
+        return server
+
     async def _drain(self, servers: list[Server], grace: float) -> None:
         running = [task for server in servers for task in server.running()]
         if running and grace > 0:
@@ -201,16 +250,23 @@ class Node:
         state = source._everywire
         if state.home is self:
             state.home = None
-            for bound in [item for item in vars(source).values() if isinstance(item, BoundSignal)]:
-                bound.disconnect_all()
+            drop_connections(source)
         if state.link is None:
             state.owner = None
 
-    def _check_open(self) -> None:
+    def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise ForkedError("this node belongs to the parent process: make a new Node in the child")
+
+    def _check_usable(self) -> None:
+        self._check_process()
+        if self._closed:
+            raise LocalProtocolError("this node is closed: make a new one")
+
+    def _check_open(self) -> None:
+        self._check_usable()
         if self._loop is None:
-            raise NeedsLoop("use the node inside 'async with Node() as node:'")
+            raise NeedsLoop("the node is not running: use it inside 'async with Node() as node:'")
 
     def _check_name(self, name: str) -> None:
         if not name or len(name) > MAX_NAME or not name.isprintable() or any(mark in name for mark in "/\\#+?*\x00"):
@@ -221,10 +277,26 @@ class Node:
             raise ModelError(f"{name!r} is already published on this node; withdraw it first or choose another name")
 
 
-async def _settle(future: concurrent.futures.Future[Any], coroutine: Coroutine[Any, Any, Any]) -> None:
-    try:
-        future.set_result(await coroutine)
-    except BaseException as error:
+def _settle(future: concurrent.futures.Future[Any], task: asyncio.Task[Any]) -> None:
+    if task.cancelled():
+        future.set_exception(concurrent.futures.CancelledError("the node was closed"))
+    elif (error := task.exception()) is not None:
         future.set_exception(error)
-        if isinstance(error, asyncio.CancelledError):
-            raise
+    else:
+        future.set_result(task.result())
+
+
+_NODES: Final[weakref.WeakSet[Node]] = weakref.WeakSet()
+
+
+def _disown() -> None:
+    """In a forked child: nobody may set, emit or call what would be written to the parent's connections."""
+    for node in tuple(_NODES):
+        for publication in node.published.values():
+            publication.object._everywire.owner = NOBODY
+    for link in tuple(LINKS):
+        link.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)

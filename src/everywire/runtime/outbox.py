@@ -127,20 +127,27 @@ class Outbox:
         if self.dropped and self._on_gap is not None:
             dropped, self.dropped = self.dropped, 0
             self._on_gap(dropped)
-        waiting, limit = self._waiting, self._limits.unsent_soft
+        waiting, signals, limit = self._waiting, self._signals, self._limits.unsent_soft
         while waiting and not self.congested:
             batch: list[Any] = []
             size = 0
             for key in tuple(islice(waiting, TURN_FRAMES)):
                 frame = waiting.pop(key)
+                if signals and signals[0] == key:
+                    signals.popleft()
                 self.waiting_bytes -= len(frame) + FRAME_OVERHEAD
                 batch.append(frame)
                 size += len(frame)
                 if size >= limit:
                     break
             self._writer.write(self._join(batch))
-        if not waiting:
-            self._signals.clear()
+
+    def cut(self) -> None:
+        """Drop what waits and cut the link: the peer is too slow."""
+        self._waiting.clear()
+        self._signals.clear()
+        self.waiting_bytes = 0
+        self._writer.abort()
 
     def _send(self, frame: Any) -> None:
         if self._turn:
@@ -179,13 +186,9 @@ class Outbox:
             return
         if self._limits.slow_peer is SlowPeer.DROP_OLDEST:
             while self._signals and self.waiting_bytes > hard:
-                frame = self._waiting.pop(self._signals.popleft(), None)
-                if frame is not None:
-                    self.waiting_bytes -= len(frame) + FRAME_OVERHEAD
-                    self.dropped += 1
+                frame = self._waiting.pop(self._signals.popleft())
+                self.waiting_bytes -= len(frame) + FRAME_OVERHEAD
+                self.dropped += 1
             if self.waiting_bytes <= hard:
                 return
-        self._waiting.clear()
-        self._signals.clear()
-        self.waiting_bytes = 0
-        self._writer.abort()
+        self.cut()

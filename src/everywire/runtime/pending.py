@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -25,10 +24,11 @@ class PendingCall(asyncio.Future[R]):
     it asks the host to stop the slot where the wire can say so. A failure that nobody awaits is reported by the loop.
     """
 
-    __slots__ = ("_steps", "link")
+    __slots__ = ("link", "token")
 
     link: Cancels
-    _steps: Generator[Any, None, R]
+    token: Any
+    """By which the link finds it again."""
 
     def cancel(self, msg: Any = None) -> bool:
         """Give up; return False when the call is already done."""
@@ -42,12 +42,11 @@ class PendingCall(asyncio.Future[R]):
     # The protocol of collections.abc.Coroutine, by which `create_task` recognizes what it can run.
 
     def send(self, value: Any) -> Any:
-        """Advance, as `Task` does with a coroutine."""
-        try:
-            steps = self._steps
-        except AttributeError:
-            steps = self._steps = self.__await__()
-        return steps.send(value)
+        """Advance, as `Task` does with a coroutine; any number of tasks may, for nothing is kept between the steps."""
+        if self.done():
+            raise StopIteration(self.result())
+        self._asyncio_future_blocking = True
+        return self
 
     def throw(self, kind: Any, value: BaseException | None = None, traceback: TracebackType | None = None, /) -> Any:
         """Raise inside the wait; a cancelled task cancels the call."""

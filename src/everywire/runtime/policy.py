@@ -6,7 +6,8 @@ import enum
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
 from everywire.model import Caller, Kind, Member
 
@@ -30,11 +31,19 @@ def default_role(caller: Caller) -> Role:
     verified makes an operator.
     """
     if caller.uid is not None:
-        trusted = {0, getattr(os, "getuid", lambda: caller.uid)()}
-        return Role.ADMIN if caller.uid in trusted else Role.STRANGER
+        own = os.getuid() if hasattr(os, "getuid") else caller.uid
+        return Role.ADMIN if caller.uid in (0, own) else Role.STRANGER
     if caller.loopback:
         return Role.ADMIN
     return Role.STRANGER if caller.identity == "anonymous" else Role.OPERATOR
+
+
+class Follower(Protocol):
+    """Who is told when a policy changes: a node whose objects it guards."""
+
+    def recheck(self) -> None:
+        """Take back what callers may no longer see."""
+        ...
 
 
 @dataclass(slots=True)
@@ -43,14 +52,18 @@ class Policy:
 
     *role* gives a caller's role. *required* holds, by member name, the least role for it; without an entry VIEWER
     reads and hears, OPERATOR calls and writes. *hide* makes a refused member look absent (NOT_FOUND) instead of
-    PERMISSION_DENIED. Change it with `require` and `forget`: both take effect at the next call.
+    PERMISSION_DENIED. Change it with `require` and `forget`: both hold from the next call on, and links whose callers
+    may no longer see an object lose it.
     """
 
     role: Callable[[Caller], Role] = default_role
     required: dict[str, Role] = field(default_factory=dict[str, Role])
     hide: bool = False
     revision: int = 0
-    """Counts changes; links drop their remembered permissions when it moves."""
+    """Counts changes; a permission that a link remembers holds for the revision that gave it."""
+
+    followers: WeakSet[Follower] = field(default_factory=WeakSet[Follower], repr=False, compare=False)
+    """The nodes whose objects it guards."""
 
     def sees(self, caller: Caller) -> bool:
         """Return whether *caller* may know of the object, read it and hear it."""
@@ -66,11 +79,13 @@ class Policy:
         """Let only *role* and above use *members* (handles such as `Thermostat.target`, slots, or names)."""
         for member in members:
             self.required[_name(member)] = role
-        self.revision += 1
+        self.forget()
 
     def forget(self) -> None:
         """Make every link ask again: call it when what `role` answers has changed."""
         self.revision += 1
+        for follower in tuple(self.followers):
+            follower.recheck()
 
 
 def allow(role: Role, *members: Any) -> Policy:
@@ -80,7 +95,7 @@ def allow(role: Role, *members: Any) -> Policy:
 
 def roles(table: Mapping[str, Role], *, default: Callable[[Caller], Role] = default_role) -> Policy:
     """Return a policy that knows identities (``uid:1000``, certificate subjects) by name."""
-    return Policy(role=lambda caller: table.get(caller.identity) or default(caller))
+    return Policy(role=lambda caller: table[caller.identity] if caller.identity in table else default(caller))
 
 
 def _name(member: Any) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from keyword import iskeyword
 from threading import get_ident
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
+from weakref import WeakSet
 
-from everywire.errors import Code, Fault, LocalProtocolError, ModelError
+from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError
 from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
 from everywire.model.compile import run_source
 from everywire.model.names import is_public
@@ -15,7 +17,7 @@ from everywire.model.properties import Computed, Property, Readable
 from everywire.model.signals import BoundSignal, Signal
 from everywire.model.slots import MARK
 from everywire.model.state import Disconnect, Home, State, report, without
-from everywire.model.types import AnyType, EnumType, Float, Int, ListOf, StructOf, TupleOf, python_type
+from everywire.model.types import python_type
 
 T = TypeVar("T")
 
@@ -58,6 +60,10 @@ class StateSignal:
                 report(error, listener)
 
 
+LINKS: Final[WeakSet[ReplicaLink]] = WeakSet()
+"""Every link of this process, for a fork."""
+
+
 class ReplicaLink:
     """What connects a replica to its source, over all reconnects; found by `link_of`."""
 
@@ -71,9 +77,10 @@ class ReplicaLink:
         self.remote: Any = None
         """The wire's end for the present connection; None while there is none."""
         self.channel: Any = None
-        """The wire's part that outlives connections."""
+        """The wire's part that outlives connections; its `detach(fault)` fails all calls, now and later."""
         self.error: Exception | None = None
         """Why the replica is not valid, as far as that is known."""
+        LINKS.add(self)
 
     def create(self, contract: Contract, build: Callable[[Contract], type[Object]]) -> Any:
         """Return the replica, made on the first call; without a class one is built from *contract*."""
@@ -91,14 +98,30 @@ class ReplicaLink:
             self.state_changed.tell(state)
 
     async def push(self, handle: Property[Any], value: Any) -> None:
-        """Ask the source to take *value* and wait until it has answered."""
+        """Ask the source to take *value* and wait until it has answered; raises Fault when it did not take it."""
+        member = handle.member
+        if not member.writable:
+            raise Fault(Code.FAILED_PRECONDITION, f"{member.name} is not writable", may_have_run=False)
         if self.remote is None:
             raise self.unavailable()
-        await self.remote.push(handle.member, value)
+        values: dict[str, Any] = self.instance._everywire.values
+        before = values[member.name]
+        await self.remote.push(member, value)
+        now = values[member.name]
+        if now == before and now != value:
+            raise Fault(Code.FAILED_PRECONDITION, f"the source kept {now!r}")
 
     def unavailable(self) -> Fault:
         """Return the Fault of a call that was never written."""
         return Fault(Code.UNAVAILABLE, f"{self.name} is {self.state.value}: no link to {self.url}", may_have_run=False)
+
+    def abandon(self) -> None:
+        """In a forked child: nothing may be written to the parent's connection."""
+        self.remote = None
+        reason = "the link belongs to the parent process: connect again"
+        self.become(ReplicaState.SUSPECT, LinkError(reason))
+        if self.channel is not None:
+            self.channel.detach(Fault(Code.UNAVAILABLE, reason))
 
     def close(self) -> None:
         """Drop every connection of the replica."""
@@ -107,11 +130,18 @@ class ReplicaLink:
             state: State = self.instance._everywire
             state.listeners.clear()
             state.watchers = ()
-            for bound in [item for item in vars(self.instance).values() if isinstance(item, BoundSignal)]:
-                bound.disconnect_all()
+            drop_connections(self.instance)
 
     def __repr__(self) -> str:
         return f"<link of {self.name} at {self.url}: {self.state.value}>"
+
+
+def drop_connections(instance: Object) -> None:
+    """Disconnect whatever is connected to the signals of *instance*."""
+    attributes: dict[str, Any] = vars(instance)
+    for value in tuple(attributes.values()):
+        if isinstance(value, BoundSignal):
+            cast("BoundSignal[*tuple[Any, ...]]", value).disconnect_all()
 
 
 def link_of(replica: Object) -> ReplicaLink:
@@ -132,16 +162,20 @@ class ReplicaProperty(Generic[T]):
     def __get__(self, instance: Object | None, owner: type[Object]) -> Any:
         if instance is None:
             return self._handle
-        try:
-            return instance._everywire.values[self._name]
-        except KeyError:
-            raise LocalProtocolError(f"{self._name} has no value yet: the replica is not initialized") from None
+        return _replicated(instance, self._name)
 
     def __set__(self, instance: Object, value: T) -> None:
         owner = type(instance).__name__
         writable = isinstance(self._handle, Property) and self._handle.member.writable
         advice = f"use 'await {owner}.{self._name}.push(replica, value)'" if writable else "it is not writable"
         raise LocalProtocolError(f"{owner}.{self._name} belongs to the source and cannot be assigned here: {advice}")
+
+
+def _replicated(instance: Object, name: str) -> Any:
+    try:
+        return instance._everywire.values[name]
+    except KeyError:
+        raise LocalProtocolError(f"{name} has no value yet: the replica is not initialized") from None
 
 
 _CLASSES: Final[dict[type[Object], type[Object]]] = {}
@@ -151,14 +185,15 @@ def replica_class(cls: type[Object]) -> type[Object]:
     """Return the subclass of *cls* whose instances are replicas."""
     made = _CLASSES.get(cls)
     if made is None:
-        contract_of(cls)
+        contract = contract_of(cls)
         made = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, "_write": _push})
         made.__everywire_declared__ = cls.__everywire_declared__
-        for name, handle in cls.__everywire_declared__.items():
-            if isinstance(handle, (Property, Computed)) and is_public(name):
-                setattr(made, name, ReplicaProperty(handle))
+        for member in contract.of_kind(Kind.PROPERTY):
+            if is_public(member.name):
+                handle: Any = cls.__everywire_declared__[member.name]
+                setattr(made, member.name, ReplicaProperty[Any](handle))
         setattr(made, "__getattr__", _explain_missing)  # noqa: B010  a plain assignment confuses type checkers
-        setattr(made, "__everywire_contract__", contract_of(cls))  # noqa: B010
+        setattr(made, "__everywire_contract__", contract)  # noqa: B010
         _CLASSES[cls] = made
     return made
 
@@ -179,7 +214,7 @@ def make_replica(cls: type[Object], link: ReplicaLink) -> Object:
 
 
 async def _push(self: Object, name: str, value: Any) -> None:
-    handle: Property[Any] = type(self).__everywire_declared__[name]
+    handle: Any = type(self).__everywire_declared__[name]
     await handle.push(self, value)
 
 
@@ -206,14 +241,17 @@ def shape(member: Member, call: Callable[..., Any]) -> Callable[..., Any]:
     names = [f"a{n}" for n in range(count)]
     defaults = tuple(p.default for p in member.parameters if p.default is not MISSING)
     source = f"def slot({', '.join(names)}):\n return call({', '.join(names)})\n"
-    function: Any = run_source(source, {"call": call})["slot"]
+    function: Callable[..., Any] = run_source(source, {"call": call})["slot"]
     return named(function, member.parameters, member, defaults)
 
 
-def named(function: Any, parameters: tuple[Parameter, ...], member: Member, defaults: tuple[Any, ...]) -> Any:
+def named(
+    function: Callable[..., Any], parameters: tuple[Parameter, ...], member: Member, defaults: tuple[Any, ...]
+) -> Callable[..., Any]:
     """Give a generated *function*, whose parameters are called a0, a1, …, the names and words of *member*."""
     code = function.__code__
-    wanted = tuple(p.name if p.name.isidentifier() else f"argument_{n}" for n, p in enumerate(parameters))
+    usable = [p.name.isidentifier() and not iskeyword(p.name) for p in parameters]
+    wanted = tuple(p.name if usable[n] else f"argument_{n}" for n, p in enumerate(parameters))
     if len(set(wanted)) == len(wanted):
         function.__code__ = code.replace(co_varnames=(*wanted, *code.co_varnames[len(wanted) :]))
     function.__defaults__ = defaults or None
@@ -229,13 +267,15 @@ def named(function: Any, parameters: tuple[Parameter, ...], member: Member, defa
 class BoundProperty(Generic[T]):
     """A property of one object, for names that are no Python identifiers; see `members`."""
 
-    def __init__(self, instance: Object, handle: Readable[T]) -> None:
+    def __init__(self, instance: Object, handle: Property[T] | Computed[T]) -> None:
         self._instance, self._handle = instance, handle
 
     @property
     def value(self) -> T:
-        """The present value."""
-        return self._instance._everywire.values[self._handle.name]  # type: ignore[no-any-return]
+        """The present value; raises LocalProtocolError on a replica that has none yet."""
+        if self._instance._everywire.link is not None:
+            return _replicated(self._instance, self._handle.name)  # type: ignore[no-any-return]
+        return self._handle.__get__(self._instance, type(self._instance))
 
     async def push(self, value: T) -> T:
         """See `Property.push`."""
@@ -260,12 +300,14 @@ class Members(Mapping[str, Any]):
         self._contract = contract_of(instance)
 
     def __getitem__(self, name: str) -> Any:
-        handle = type(self._instance).__everywire_declared__[self._python_name(name)]
-        if isinstance(handle, (Property, Computed)):
-            return BoundProperty(self._instance, handle)
-        if isinstance(handle, Signal):
+        own_name = self._python_name(name)
+        handle: Any = type(self._instance).__everywire_declared__[own_name]
+        kind = self._contract.members[own_name].kind
+        if kind is Kind.PROPERTY:
+            return BoundProperty[Any](self._instance, handle)
+        if kind is Kind.SIGNAL:
             return handle.bound(self._instance)
-        return vars(self._instance).get(self._python_name(name)) or getattr(self._instance, name)
+        return getattr(self._instance, own_name, None) or handle.__get__(self._instance)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._contract.members)
@@ -285,45 +327,3 @@ class Members(Mapping[str, Any]):
 def members(instance: Object) -> Members:
     """Return the members of a source or replica by name, also those whose names are no Python identifiers."""
     return Members(instance)
-
-
-def differences(wanted: Contract, offered: Contract, *, streams: bool = True) -> tuple[str, ...]:
-    """Return what keeps a replica of *wanted* from standing for *offered*: one line for each member."""
-    found: list[str] = []
-    for name, member in wanted.members.items():
-        other = offered.members.get(name)
-        if member.stream and not streams:
-            continue
-        if other is None:
-            found.append(f"{member.kind.value} {name} is missing")
-        elif other.kind is not member.kind or not _assignable(member, other):
-            found.append(f"expected {member}, offered {other}")
-    return tuple(found)
-
-
-def _assignable(wanted: Member, offered: Member) -> bool:
-    if wanted.kind is Kind.PROPERTY and wanted.writable and not offered.writable:
-        return False
-    if len(wanted.parameters) != len(offered.parameters):
-        return False
-    pairs = [(w.type, o.type) for w, o in zip(wanted.parameters, offered.parameters, strict=True)]
-    if wanted.result is not None or offered.result is not None:
-        if wanted.result is None or offered.result is None:
-            return wanted.result is None  # a result nobody wants is no difference
-        pairs.append((wanted.result, offered.result))
-    return wanted.stream == offered.stream and all(fits(w, o) for w, o in pairs)
-
-
-def fits(wanted: Any, offered: Any) -> bool:
-    """Return whether values of the type *offered* can be values of the type *wanted*."""
-    if isinstance(wanted, AnyType) or isinstance(offered, AnyType):
-        return True
-    if isinstance(wanted, (Int, Float)) and isinstance(offered, type(wanted)):
-        return True  # widths and ranges are checked with each value
-    if isinstance(wanted, Float) and isinstance(offered, Int):
-        return True
-    if isinstance(wanted, (StructOf, EnumType)) and isinstance(offered, (StructOf, EnumType)):
-        return wanted.name == offered.name
-    if isinstance(wanted, (ListOf, TupleOf)) and isinstance(offered, (ListOf, TupleOf)):
-        return type(wanted) is type(offered)
-    return type(wanted) is type(offered) and getattr(wanted, "kind", None) is getattr(offered, "kind", None)

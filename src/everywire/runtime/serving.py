@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from everywire.model import Object
@@ -20,7 +20,7 @@ async def serve(
     on: Iterable[str | Wire],
     policy: Policy | None = None,
     limits: Limits = DEFAULT_LIMITS,
-) -> AsyncIterator[Node]:
+) -> AsyncGenerator[Node, None]:
     """Publish *source* as *name* on the wires *on* while the `async with` block runs; gives the node."""
     async with Node(limits=limits) as node:
         node.publish(source, name, policy=policy)

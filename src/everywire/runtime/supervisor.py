@@ -24,7 +24,8 @@ def is_near(url: str) -> bool:
     """Return whether *url* leads to this machine."""
     transport = url.partition(":")[0].rpartition("+")[2]
     host = url.partition("://")[2].partition("?")[0].rpartition(":")[0].strip("[]")
-    return transport in {"local", "localabstract", "memory", "stdio"} or host in {"127.0.0.1", "localhost", "::1"}
+    loopback = host in {"localhost", "::1"} or (host.startswith("127.") and host.replace(".", "").isdecimal())
+    return loopback or transport in {"local", "localabstract", "memory", "stdio"}
 
 
 class Supervisor:
@@ -50,17 +51,13 @@ class Supervisor:
                 if not self._patient:
                     self.settled.set()
                     return
-            except SignatureMismatch as error:
-                self._replica.become(ReplicaState.SIGNATURE_MISMATCH, error)
-                self.settled.set()
-                await self._until_lost()
             finally:
                 await self._close()
             failures = 0 if valid else failures + 1
             await asyncio.sleep(self._pause(failures))
 
     async def _live_once(self) -> bool:
-        """Return True after a link on which the replica was valid is gone."""
+        """Return after the link is gone; True when the replica was valid on it."""
         self.session = session = await self._wire.open(self._node)
         attach = self._node.tasks.spawn(session.attach(self._replica, patient=self._patient), awaited=True)
         lost = self._node.tasks.spawn(session.wait_lost(), awaited=True)
@@ -69,21 +66,26 @@ class Supervisor:
             if not attach.done():
                 self._lost(_as_link_error(lost.result()))
                 return False
-            await attach
-            self._patient = True
-            self.settled.set()
-            self._lost(_as_link_error(await lost))
+            return await self._stay(attach, lost)
         finally:
             attach.cancel()
             lost.cancel()
             await asyncio.wait((attach, lost))
             if not attach.cancelled():
                 attach.exception()
-        return True
 
-    async def _until_lost(self) -> None:
-        if self.session is not None:
-            await self.session.wait_lost()
+    async def _stay(self, attach: asyncio.Task[None], lost: asyncio.Task[Exception | None]) -> bool:
+        try:
+            await attach
+        except SignatureMismatch as error:
+            self._replica.become(ReplicaState.SIGNATURE_MISMATCH, error)
+            self.settled.set()
+            await lost  # a host that changes its mind is started again
+            return False
+        self._patient = True
+        self.settled.set()
+        self._lost(_as_link_error(await lost))
+        return True
 
     async def _close(self) -> None:
         session, self.session = self.session, None
@@ -103,7 +105,7 @@ class Supervisor:
     def _pause(self, failures: int) -> float:
         if self._near or failures <= 1:
             return NEAR
-        return random.uniform(0, min(FAR, NEAR * 2.0 ** min(failures, 10)))  # noqa: S311  jitter, not a secret
+        return random.uniform(0, min(FAR, NEAR * 2.0 ** min(failures - 1, 10)))  # noqa: S311  jitter, not a secret
 
 
 def _as_link_error(error: Exception | None) -> Exception:

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, Final
 
-from everywire.errors import ForkedError
+from everywire.errors import LocalProtocolError
 
 _EAGER: Final = sys.version_info >= (3, 12)
 
@@ -24,6 +24,11 @@ class TaskSet:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more tasks."""
+        return self._closed
+
     def spawn(
         self, coroutine: Coroutine[Any, Any, object], *, context: Context | None = None, awaited: bool = False
     ) -> asyncio.Task[Any]:
@@ -33,7 +38,7 @@ class TaskSet:
         """
         if self._closed:
             coroutine.close()
-            raise ForkedError("this node is closed: make a new one")
+            raise LocalProtocolError("this node is closed: make a new one")
         task: asyncio.Task[Any]
         if _EAGER:
             task = asyncio.Task(coroutine, loop=self._loop, eager_start=True, context=context)  # type: ignore[call-arg,unused-ignore]
@@ -43,21 +48,26 @@ class TaskSet:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard if awaited else self._ended)
         elif not awaited:
-            self._ended(task)
+            self._report(task)
         return task
 
-    async def aclose(self, *, grace: float = 0.0) -> None:
-        """Let the tasks finish for *grace* seconds, then cancel and await them."""
-        if self._tasks and grace > 0:
-            await asyncio.wait(self._tasks, timeout=grace)
+    def report(self, task: asyncio.Task[Any]) -> None:
+        """Give a failure of *task* to the loop's exception handler: nobody awaits it, or nobody any more."""
+        task.add_done_callback(self._report)
+
+    async def aclose(self) -> None:
+        """Cancel the tasks and await them; one of them may call this, and is left alone."""
         self._closed = True
-        while self._tasks:
-            tasks = tuple(self._tasks)
-            for task in tasks:
+        await asyncio.sleep(0)  # new ones take their first step: a task that never began cannot clean up
+        while others := self._tasks - {asyncio.current_task()}:
+            for task in others:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.wait(others)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        self._report(task)
+
+    def _report(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._loop.call_exception_handler({"message": "a task of a node failed", "exception": error, "task": task})

@@ -32,7 +32,7 @@ class Server(Protocol):
         ...
 
     def recheck(self) -> None:
-        """Forget remembered permissions."""
+        """Take objects from links whose callers may no longer see them."""
         ...
 
     def running(self) -> list[Task[Any]]:
@@ -108,7 +108,7 @@ def wire_of(wire: str | Wire) -> Wire:
         return wire
     scheme, colon, _ = wire.partition(":")
     name, plus, transport = scheme.partition("+")
-    known = name if plus else IMPLIED.get(scheme)
+    known = name if plus and transport else IMPLIED.get(scheme, "")
     if not colon or known not in WIRES:
         examples = "local:climate, tcp://127.0.0.1:65213, tls://host:65214?ca=ca.pem"
         raise AddressError(f"{wire!r} is not an address everywire knows; addresses look like {examples}")
@@ -119,5 +119,5 @@ def wire_of(wire: str | Wire) -> Wire:
         if not extra or (error.name or "").startswith("everywire"):
             raise
         raise MissingExtra(extra) from error
-    made: Wire = kind(url=wire.removeprefix(f"{known}+") if plus and transport else wire)
+    made: Wire = kind(url=wire.removeprefix(f"{known}+") if plus else wire)
     return made

@@ -34,12 +34,8 @@ def read_fault_reply(body: bytes) -> tuple[str, int, Fault] | None:
         code, message, may_have_run = reader.read_variant(), reader.read_variant(), reader.read_variant()
     except RemoteProtocolError:
         return None
-    known = {item.value for item in Code}
-    return (
-        name,
-        serial,
-        Fault(Code(code) if code in known else Code.UNKNOWN, str(message), may_have_run=bool(may_have_run)),
-    )
+    known = isinstance(code, int) and code in {item.value for item in Code}
+    return name, serial, Fault(Code(code) if known else Code.UNKNOWN, str(message), may_have_run=bool(may_have_run))
 
 
 _USER: Final = 65536

@@ -193,9 +193,9 @@ class _Remote:
         channel = self._channel
         values = channel.replica.instance._everywire.values
         before = values.get(member.name)
-        types, index = (channel.sent_type(member),), channel.push_index(member)
+        sent, index = channel.sent_type(member), channel.push_index(member)
         if index is not None:
-            await channel.invoke(CallKind.METHOD, index, types, (value,))
+            await channel.invoke(CallKind.METHOD, index, (sent,), (value,))
         else:
             self._session.send(channel.write_frame(member, value))
             await self._session.ping(channel.replica.name)

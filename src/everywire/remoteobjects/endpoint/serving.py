@@ -194,6 +194,15 @@ class HostSession(InboundLink):
         if self._sees(hosted):
             self.outbox.put(encode_packet(ObjectList((hosted.info,))))
 
+    def recheck(self) -> None:
+        """Take back what the caller may no longer see."""
+        super().recheck()
+        for name in tuple(self.attached):
+            hosted = self._server.hosted.get(name)
+            if hosted is not None and not self._sees(hosted):
+                self._detach(name)
+                self.outbox.put(encode_packet(RemoveObject(name)))
+
     def running(self) -> list[asyncio.Task[Any]]:
         """Return the tasks of slots that run for this link."""
         return [task for task, (door, _, _) in self._running.items() if not door.member.stream]

@@ -33,8 +33,7 @@ class OutgoingStream:
     def start(self, raw: tuple[Any, ...]) -> None:
         """Take the call through the gate's steps and begin; raises ModelError or Fault when it is refused."""
         door = self._door
-        if door not in self._session.granted:
-            authorize(self._session, door, raw)
+        authorize(self._session, door, raw)
         parameters = door.member.parameters
         arguments = door.check(tuple(lift(p.type, value) for p, value in zip(parameters, raw, strict=False)))
         work = self._run(arguments)
@@ -49,7 +48,7 @@ class OutgoingStream:
     def close(self) -> None:
         """End the generator; the node wants no more."""
         if self._task is not None:
-            self._task.cancel()
+            self._session.stop(self._task)
 
     async def _run(self, arguments: tuple[Any, ...]) -> None:
         generator: Any = self._door.method(*arguments)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,9 +19,12 @@ from everywire.errors import Code, Fault, ModelError
 from everywire.model.compile import run_source
 from everywire.model.types import BOOL, BYTES, STR, EnumType, Float, Int, Type
 from everywire.remoteobjects.engine import Odd
-from everywire.remoteobjects.wire.qttypes import lift, qt_type, variant
+from everywire.remoteobjects.wire.qttypes import enum_member, enum_number, lift, qt_type, variant
 
-_INT_FORMATS: Final = {(16, True): "h", (16, False): "H", (32, False): "I", (64, True): "q", (64, False): "Q"}
+_INT_FORMATS: Final = {
+    (8, True): "b", (8, False): "B", (16, True): "h", (16, False): "H",
+    (32, True): "i", (32, False): "I", (64, True): "q", (64, False): "Q",
+}  # fmt: skip
 _TESTED: Final = {kind.__name__: kind for kind in (bool, int, float, str, bytes, date, datetime, time, timedelta, UUID)}
 Types = tuple[Type, ...]
 
@@ -39,7 +42,7 @@ def _kind_of(node: Type) -> tuple[str, str]:
     if isinstance(node, Float):
         return "fixed", "IBd"
     if isinstance(node, Int):
-        return "fixed", "IB" + _INT_FORMATS.get((node.bits, node.signed), "i")
+        return "fixed", "IB" + _INT_FORMATS[node.bits, node.signed]
     return "general", ""
 
 
@@ -110,8 +113,11 @@ def _invoke_frame(types: Types, serial: str, property_index: str, head: str = "h
 def _helpers(types: Types) -> dict[str, Any]:
     found: dict[str, Any] = dict(_TESTED)
     for place, node in enumerate(types):
+        if isinstance(node, (Int, Float)):
+            found[f"convert{place}"] = node.convert
         if isinstance(node, EnumType):
-            found[f"to_int{place}"], found[f"from_int{place}"] = node.to_int, node.from_int
+            found[f"to_int{place}"] = partial(enum_number, node)
+            found[f"from_int{place}"] = partial(enum_member, node)
         elif _kind_of(node)[0] == "general":
             found[f"general{place}"] = lambda value, node=node: variant(node, value)
             found[f"read{place}"] = lambda data, start, end, node=node: _read_general(node, data, start, end)
@@ -216,6 +222,8 @@ def _read_values(types: Types, count: bool, tail: str, tail_names: list[str]) ->
             tests[-1].append(f"t{place} != {int(qt_type(node).number)}")
             if kind == "enum":
                 steps[-1].append(f"a{place} = from_int{place}(a{place})")
+            elif narrow and (statement := _narrowing(place, node)):
+                steps[-1].append(statement)
             if kind not in ("str", "bytes"):
                 continue
             steps[-1].append(f"q = p + l{place}")
@@ -237,6 +245,16 @@ def _read_values(types: Types, count: bool, tail: str, tail_names: list[str]) ->
         lines += steps[number]
     lines.append("if p != end: return odd")
     return lines, formats
+
+
+def _narrowing(place: int, node: Type) -> str | None:
+    """Return the statement that refuses what the Qt type can hold and *node* cannot; None when they hold the same."""
+    if not isinstance(node, (Int, Float)):
+        return None
+    if node.low is None and node.high is None and (node.bits == 64 or (isinstance(node, Int) and node.bits != 8)):
+        return None
+    convert, test = f"a{place} = convert{place}(a{place})", node.test(f"a{place}")
+    return convert if test is None else f"if not ({test}): {convert}"
 
 
 def _unpackers(formats: list[str]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ a change into the bytes that every link gets. It knows links only as something w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -30,10 +31,12 @@ from everywire.remoteobjects.codec import (
 from everywire.remoteobjects.engine import change_head, invoke_head, reply_head
 from everywire.remoteobjects.wire.coders import change_encoder, invoke_decoder, reply_encoder, signal_encoder
 from everywire.remoteobjects.wire.layout import Layout, definition_of, layout_of
-from everywire.remoteobjects.wire.qttypes import lift, lower, qt_type
-from everywire.runtime.gate import Door, Invoked
+from everywire.remoteobjects.wire.qttypes import lift, lower, qt_type, variant
+from everywire.runtime.gate import Door, Invoked, invalid
 from everywire.runtime.node import Publication
 from everywire.runtime.outbox import Outbox
+
+log: Final = logging.getLogger("everywire.remoteobjects")
 
 
 class Listening(Protocol):
@@ -138,9 +141,14 @@ class HostedObject:
 
     def _value(self, member: Member) -> Any:
         handle: Readable[Any] = type(self.publication.object).__everywire_declared__[member.name]
-        value = lower(member.type, getattr(self.publication.object, handle.name))
-        number = qt_type(member.type).number
-        return Typed(number, value) if number else value
+        value = getattr(self.publication.object, handle.name)
+        try:
+            variant(member.type, value)
+        except ModelError as error:  # a time with a zone, for example; one value must not hide the others
+            log.warning("%s.%s cannot be sent over Qt Remote Objects: %s", self.name, member.name, error)
+            return None
+        lowered, number = lower(member.type, value), qt_type(member.type).number
+        return Typed(number, lowered) if number else lowered
 
 
 def slot_door(publication: Publication, member: Member) -> Door:
@@ -221,5 +229,5 @@ def careful_invoke(packet: Invoke, hosted: HostedObject | None) -> Invoked | Ref
     try:
         arguments = tuple(lift(p.type, raw) for p, raw in zip(parameters, packet.arguments, strict=False))
     except ModelError as error:
-        return Refused(packet.name, packet.serial, Fault(Code.INVALID_ARGUMENT, str(error), may_have_run=False))
+        return Refused(packet.name, packet.serial, invalid(error))
     return Invoked(door, arguments, packet.serial)

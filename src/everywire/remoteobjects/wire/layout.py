@@ -7,31 +7,37 @@ declared ones; methods: `pushXxx` of the writable properties in order, then the 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from everywire.errors import ModelError
-from everywire.model import MISSING, Contract, Kind, Member, Parameter
-from everywire.model.names import camel, pascal, proposal
-from everywire.model.types import EnumType
+from everywire.model import Contract, Kind, Member, Parameter
+from everywire.model.names import camel, is_public, pascal, proposal
+from everywire.model.types import ANY, AnyType, EnumType, Int, Type
 from everywire.remoteobjects.codec import ClassDefinition, EnumDef, MethodDef, PropertyDef, SignalDef
-from everywire.remoteobjects.wire.qttypes import python_type, qt_type
+from everywire.remoteobjects.wire.qttypes import lift, qt_type
+from everywire.remoteobjects.wire.typenames import python_type
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The indices of one contract, or of a foreign class definition, by Python name of the member."""
 
-    properties: Mapping[str, int] = field(default_factory=dict[str, int])
-    notifies: Mapping[str, int] = field(default_factory=dict[str, int])
-    signals: Mapping[str, int] = field(default_factory=dict[str, int])
-    pushes: Mapping[str, int] = field(default_factory=dict[str, int])
-    slots: Mapping[str, int] = field(default_factory=dict[str, int])
+    properties: dict[str, int] = field(default_factory=dict[str, int])
+    notifies: dict[str, int] = field(default_factory=dict[str, int])
+    signals: dict[str, int] = field(default_factory=dict[str, int])
+    pushes: dict[str, int] = field(default_factory=dict[str, int])
+    slots: dict[str, int] = field(default_factory=dict[str, int])
 
 
 def wire_name(member: Member) -> str:
     """Return what Qt calls *member*."""
     return member.wire_name or camel(member.name)
+
+
+def push_name(wire: str) -> str:
+    """Return what repc calls the method that writes the property *wire*: only the first letter changes."""
+    return f"push{wire[:1].upper()}{wire[1:]}"
 
 
 def layout_of(contract: Contract) -> Layout:
@@ -58,7 +64,7 @@ def definition_of(contract: Contract) -> ClassDefinition:
     ]
     signals = [SignalDef(_signature(wire_name(m), m.parameters), _names(m)) for m in contract.of_kind(Kind.SIGNAL)]
     pushes = [
-        MethodDef(_signature(f"push{pascal(wire_name(member))}", member.parameters), "void", (wire_name(member),))
+        MethodDef(_signature(push_name(wire_name(member)), member.parameters), "void", (wire_name(member),))
         for member in properties
         if member.writable
     ]
@@ -83,61 +89,157 @@ def definition_of(contract: Contract) -> ClassDefinition:
 
 
 def read_definition_of(definition: ClassDefinition, name: str) -> tuple[Contract, Layout]:
-    """Return the contract and the indices that a foreign class definition describes.
+    """Return the contract and the indices that a foreign class definition describes; nothing in it is trusted.
 
     A `pushXxx` method beside a property `xxx`, and a signal that is a property's notify signal, are part of the
     property. A property without a push method may be writable or not: Qt does not say, so it counts as writable and
-    the source decides. A type without a twin becomes Any.
+    the source decides. Names that are taken (overloads, clones for default arguments) get a number.
     """
-    enums = {item.name: EnumType(_enum(item)) for item in definition.enums if item.keys}
-    properties = {prop.name: place for place, prop in enumerate(definition.properties)}
-    notified = {_plain(prop.notify): prop.name for prop in definition.properties if prop.notify}
-    members: dict[str, Member] = {}
-    found: dict[str, dict[str, int]] = {key: {} for key in ("notifies", "signals", "pushes", "slots")}
-    names: dict[str, str] = {}
-    for prop in definition.properties:
-        python = names[prop.name] = _free(proposal(prop.name), prop.name, members)
-        parameter = Parameter(python, python_type(prop.type_name, enums))
-        members[python] = Member(Kind.PROPERTY, python, (parameter,), writable=True, wire_name=prop.name)
+    reading = _Reading(definition)
+    for place, prop in enumerate(definition.properties):
+        reading.add_property(place, prop)
     for place, signal in enumerate(definition.signals):
-        plain = _plain(signal.signature)
-        if plain in notified:
-            found["notifies"].setdefault(names[notified[plain]], place)
-            continue
-        python = _free(proposal(plain), plain, members)
-        members[python] = Member(
-            Kind.SIGNAL, python, _parameters(signal.signature, signal.parameters, enums), wire_name=plain
-        )
-        found["signals"][python] = place
-    pushed = {f"push{pascal(prop)}": prop for prop in properties}
+        reading.add_signal(place, signal)
     for place, method in enumerate(definition.methods):
-        plain = _plain(method.signature)
-        if plain in pushed:
-            found["pushes"][names[pushed[plain]]] = place
-            continue
-        python = _free(proposal(plain), plain, members)
-        void = method.return_type in ("", "void")
-        members[python] = Member(
-            Kind.SLOT,
-            python,
-            _parameters(method.signature, method.parameters, enums),
-            result=None if void else python_type(method.return_type, enums),
-            wire_name=plain,
-        )
-        found["slots"][python] = place
-    layout = Layout(properties={names[prop]: place for prop, place in properties.items()}, **found)
-    return Contract(definition.type_name or pascal(name), members), layout
+        reading.add_method(place, method)
+    return Contract(definition.type_name or pascal(name), reading.members), reading.layout
 
 
-def adapt(wanted: Contract, offered: Contract, layout: Layout) -> tuple[Contract, Layout]:
-    """Return *offered* and *layout* under the Python names of *wanted*, matched by what Qt calls each member."""
-    ours = {wire_name(member): name for name, member in wanted.members.items()}
-    names = {name: ours.get(wire_name(member), name) for name, member in offered.members.items()}
+def adapt(wanted: Contract, offered: Contract, layout: Layout, *, exact: bool) -> tuple[Contract, Layout]:
+    """Return *offered* and *layout* under the Python names of *wanted*, matched by what Qt calls each member.
+
+    Of overloads the one that fits best is taken. Members that nobody wants are left out. Unless the contract is
+    *exact*, a type of *wanted* that travels as the offered one stands for it: Qt's definitions know no timedelta.
+    """
+    by_wire: dict[str, list[Member]] = {}
+    for member in offered.members.values():
+        by_wire.setdefault(wire_name(member), []).append(member)
+    members: dict[str, Member] = {}
+    names: dict[str, str] = {}
+    for name, member in wanted.members.items():
+        found = max(by_wire.get(wire_name(member), ()), key=lambda other: _likeness(member, other), default=None)
+        if found is not None:
+            members[name] = found if exact else _as_meant(member, found)
+            names[name] = found.name
     tables = {
-        table: {names[name]: place for name, place in getattr(layout, table).items()}
-        for table in ("properties", "notifies", "signals", "pushes", "slots")
+        table: {name: places[theirs] for name, theirs in names.items() if theirs in places}
+        for table, places in ((key, getattr(layout, key)) for key in Layout.__dataclass_fields__)
     }
-    return Contract(offered.name, {names[name]: member for name, member in offered.members.items()}), Layout(**tables)
+    return Contract(offered.name, members), Layout(**tables)
+
+
+def loosened(contract: Contract, layout: Layout, values: tuple[object, ...]) -> Contract:
+    """Return *contract* with Any in place of each property type that the present value does not fit.
+
+    For contracts read from definitions: PySide, for one, announces an enum and sends an invalid QVariant.
+    """
+    members = dict(contract.members)
+    for member in contract.of_kind(Kind.PROPERTY):
+        place = layout.properties[member.name]
+        try:
+            lift(member.type, values[place] if place < len(values) else None)
+        except ModelError:
+            members[member.name] = replace(member, parameters=(replace(member.parameters[0], type=ANY),))
+    return replace(contract, members=members)
+
+
+class _Reading:
+    """Collects members and indices while a foreign definition is read."""
+
+    def __init__(self, definition: ClassDefinition) -> None:
+        self.members: dict[str, Member] = {}
+        self.layout = Layout()
+        self._enums = {item.name: enum_type(item) for item in definition.enums}
+        self._pushes: dict[str, str] = {}
+        """Qt's name of each push method to the Python name of its property."""
+        self._notified: dict[str, list[str]] = {}
+        """Qt's name of each notify signal to the Python names of its properties; it is listed once for each."""
+        self._numbers: dict[str, int] = {}
+
+    def add_property(self, place: int, prop: PropertyDef) -> None:
+        python = self._free(prop.name)
+        parameter = Parameter(python, python_type(prop.type_name, self._enums))
+        self.members[python] = Member(Kind.PROPERTY, python, (parameter,), writable=True, wire_name=prop.name)
+        self.layout.properties[python] = place
+        self._pushes.setdefault(push_name(prop.name), python)
+        if prop.notify:
+            self._notified.setdefault(_plain(prop.notify), []).append(python)
+
+    def add_signal(self, place: int, signal: SignalDef) -> None:
+        plain = _plain(signal.signature)
+        if self._notified.get(plain):
+            self.layout.notifies[self._notified[plain].pop(0)] = place
+            return
+        python = self._free(plain)
+        parameters = self._parameters(signal.signature, signal.parameters)
+        self.members[python] = Member(Kind.SIGNAL, python, parameters, wire_name=plain)
+        self.layout.signals[python] = place
+
+    def add_method(self, place: int, method: MethodDef) -> None:
+        plain = _plain(method.signature)
+        parameters = self._parameters(method.signature, method.parameters)
+        if plain in self._pushes and len(parameters) == 1:
+            self.layout.pushes.setdefault(self._pushes[plain], place)
+            return
+        python = self._free(plain)
+        void = method.return_type in ("", "void")
+        result = None if void else python_type(method.return_type, self._enums)
+        self.members[python] = Member(Kind.SLOT, python, parameters, result=result, wire_name=plain)
+        self.layout.slots[python] = place
+
+    def _free(self, wire: str) -> str:
+        """Return a name that is not taken: the proposal, Qt's own, or the proposal with a number."""
+        python = proposal(wire)
+        for name in (python, wire):
+            if name not in self.members and not name.startswith("_"):
+                return name
+        base = python.lstrip("_") or "member"  # names with an underscore in front are the object's own
+        name, number = base, self._numbers.get(base, 1)
+        while name in self.members:
+            number += 1
+            name = f"{base}_{number}"
+        self._numbers[base] = number
+        return name
+
+    def _parameters(self, signature: str, names: tuple[str, ...]) -> tuple[Parameter, ...]:
+        inner = signature.partition("(")[2].rpartition(")")[0]
+        found: dict[str, Parameter] = {}
+        for place, type_text in enumerate(_split(inner)):
+            name = proposal(names[place]) if place < len(names) else ""
+            if not is_public(name) or name in found:
+                name = f"argument_{place}"
+            found[name] = Parameter(name, python_type(type_text, self._enums))
+        return tuple(found.values())
+
+
+def _likeness(wanted: Member, offered: Member) -> tuple[bool, ...]:
+    """Return how well *offered* stands for *wanted*, to be compared."""
+    pairs = zip(wanted.parameters, offered.parameters, strict=False)
+    return (
+        wanted.kind is offered.kind,
+        len(wanted.parameters) == len(offered.parameters),
+        all(qt_type(ours.type) == qt_type(theirs.type) for ours, theirs in pairs),
+        wanted.name == offered.name,
+    )
+
+
+def _as_meant(wanted: Member, offered: Member) -> Member:
+    """Return *offered* with the types of *wanted*, where both travel alike."""
+    if len(wanted.parameters) != len(offered.parameters):
+        return offered
+    parameters = tuple(
+        replace(theirs, type=_meant(ours.type, theirs.type))
+        for ours, theirs in zip(wanted.parameters, offered.parameters, strict=True)
+    )
+    result = offered.result
+    if wanted.result is not None and result is not None:
+        result = _meant(wanted.result, result)
+    return replace(offered, parameters=parameters, result=result)
+
+
+def _meant(ours: Type, theirs: Type) -> Type:
+    alike = not isinstance(theirs, AnyType) and qt_type(ours) == qt_type(theirs)
+    return ours if alike else theirs
 
 
 def _signature(name: str, parameters: tuple[Parameter, ...]) -> str:
@@ -152,26 +254,6 @@ def _plain(signature: str) -> str:
     return signature.partition("(")[0]
 
 
-def _free(python: str, wire: str, members: Mapping[str, Member]) -> str:
-    """Return a name that is not taken: the proposal, the wire's own, or that with a number (overloads)."""
-    candidates = [python, wire, *(f"{python}_{n}" for n in range(2, 1000))]
-    for name in candidates:
-        if name not in members:
-            return name
-    raise ModelError(f"more than a thousand members are called {wire!r}")
-
-
-def _parameters(signature: str, names: tuple[str, ...], enums: Mapping[str, EnumType]) -> tuple[Parameter, ...]:
-    inner = signature.partition("(")[2].rpartition(")")[0]
-    found: list[Parameter] = []
-    for place, type_name in enumerate(_split(inner)):
-        given = proposal(names[place]) if place < len(names) and names[place] else ""
-        taken = {parameter.name for parameter in found}
-        name = given if given.isidentifier() and given not in taken else f"argument_{place}"
-        found.append(Parameter(name, python_type(type_name, enums), MISSING))
-    return tuple(found)
-
-
 def _split(inner: str) -> list[str]:
     """Split a parameter list at its outer commas: ``QMap<int,int>,bool`` has two parameters."""
     parts: list[str] = []
@@ -184,8 +266,11 @@ def _split(inner: str) -> list[str]:
     return [*parts, inner[start:]] if inner else []
 
 
-def _enum(item: EnumDef) -> type[enum.Enum]:
-    base = enum.IntFlag if item.is_flag else enum.IntEnum
-    keys = {key: number for key, number in item.keys if key.isidentifier() and not key.startswith("_")}
-    made: type[enum.Enum] = base(item.name if item.name.isidentifier() else "Enumeration", keys or {"NONE": 0})  # type: ignore[assignment]
-    return made
+def enum_type(item: EnumDef) -> Type:
+    """Return the Python enum of a foreign one, or a number's type when Python cannot have it."""
+    base: Any = enum.IntFlag if item.is_flag else enum.IntEnum
+    keys = dict(item.keys)
+    if not keys or not all(key.isidentifier() and key[0] != "_" and not hasattr(base, key) for key in keys):
+        return Int(32)
+    made: type[enum.Enum] = base(item.name if is_public(item.name) else "Enumeration", keys)
+    return EnumType(made) if len(made) else Int(32)  # a flag with only zero has no members

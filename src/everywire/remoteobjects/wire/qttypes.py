@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final, NamedTuple, TypeGuard
+from uuid import UUID
 
 import msgspec
 
 from everywire.codec.qdatastream import Opaque, TypeId, Writer
+from everywire.codec.qdatastream.types import Value
 from everywire.errors import ModelError
-from everywire.model.names import camel, snake
+from everywire.model.names import camel
 from everywire.model.types import (
-    ANY,
     BOOL,
     BYTES,
     DATE,
@@ -38,7 +39,9 @@ from everywire.model.types import (
     TupleOf,
     Type,
     refuse,
+    type_name,
 )
+from everywire.remoteobjects.wire.typenames import Foreign, Nullable, Sent
 
 
 class QtType(NamedTuple):
@@ -49,8 +52,8 @@ class QtType(NamedTuple):
 
 
 _INTEGERS: Final[Mapping[tuple[int, bool], QtType]] = {
-    (8, True): QtType(TypeId.INT, "int"),  # Qt's char types are text to many of its consumers
-    (8, False): QtType(TypeId.INT, "int"),
+    (8, True): QtType(TypeId.SIGNED_CHAR, "signed char"),  # "char" is text to PySide, which fails on negative ones
+    (8, False): QtType(TypeId.UCHAR, "uchar"),
     (16, True): QtType(TypeId.SHORT, "short"),
     (16, False): QtType(TypeId.USHORT, "ushort"),
     (32, True): QtType(TypeId.INT, "int"),
@@ -87,60 +90,17 @@ def qt_type(node: Type) -> QtType:
         return QtType(TypeId.QSTRING_LIST, "QStringList") if text else QtType(TypeId.QVARIANT_LIST, "QVariantList")
     if isinstance(node, (DictOf, StructOf)):
         return QtType(TypeId.QVARIANT_MAP, "QVariantMap")
+    if isinstance(node, (Nullable, Sent)):
+        return qt_type(node.item if isinstance(node, Nullable) else node.declared)
     return _PLAIN.get(node, VARIANT)
-
-
-def python_type(name: str, enums: Mapping[str, EnumType]) -> Type:
-    """Return the contract's type for a type name in a foreign class definition; Any for one without a twin."""
-    plain = name.removeprefix("const ").removesuffix("&").strip()
-    found = enums.get(plain) or enums.get(plain.rpartition("::")[2])
-    return found or _FROM_NAME.get(plain, ANY)
-
-
-_FROM_NAME: Final[Mapping[str, Type]] = {
-    "bool": BOOL,
-    "int": Int(32),
-    "uint": Int(32, signed=False),
-    "qint32": Int(32),
-    "quint32": Int(32, signed=False),
-    "short": Int(16),
-    "qint16": Int(16),
-    "ushort": Int(16, signed=False),
-    "quint16": Int(16, signed=False),
-    "char": Int(8),
-    "qint8": Int(8),
-    "uchar": Int(8, signed=False),
-    "quint8": Int(8, signed=False),
-    "qlonglong": Int(),
-    "qint64": Int(),
-    "long": Int(),
-    "qulonglong": Int(64, signed=False),
-    "quint64": Int(64, signed=False),
-    "ulong": Int(64, signed=False),
-    "double": Float(),
-    "qreal": Float(),
-    "float": Float(32),
-    "QString": STR,
-    "QByteArray": BYTES,
-    "QDateTime": DATETIME,
-    "QDate": DATE,
-    "QTime": TIME,
-    "QUuid": UUID_,
-    "QStringList": ListOf(STR),
-    "QList<QString>": ListOf(STR),
-    "QVariantList": ListOf(ANY),
-    "QList<QVariant>": ListOf(ANY),
-    "QVariantMap": DictOf(STR, ANY),
-    "QMap<QString,QVariant>": DictOf(STR, ANY),
-}
 
 
 def lower(node: Type, value: Any) -> Any:
     """Return a checked *value* as the codec writes it under the number of `qt_type`."""
     if isinstance(node, EnumType):
-        return node.to_int(value)
-    if node is DURATION or node == DURATION:
-        return round(value / timedelta(milliseconds=1))
+        return enum_number(node, value)
+    if node == DURATION:
+        return (value // timedelta(microseconds=1) + 500) // 1000  # whole numbers: a float would lose digits
     if isinstance(node, ListOf):
         return [lower(node.item, item) for item in value]
     if isinstance(node, TupleOf):
@@ -152,12 +112,32 @@ def lower(node: Type, value: Any) -> Any:
         return {camel(field.name): lower(field.type, getattr(value, field.name)) for field in node.fields}
     if isinstance(node, OptionalOf):
         return None if value is None else lower(node.item, value)
+    if isinstance(node, Sent):
+        return _lower_sent(node.declared, value)
     return _lower_any(value) if isinstance(node, AnyType) else value
 
 
 def lift(node: Type, raw: Any) -> Any:
     """Return what the codec read as a checked value of *node*; raise ModelError when it cannot be one."""
-    return node.convert(_lift(node, raw))
+    try:
+        return node.convert(_lift(node, raw))
+    except ModelError:
+        raise
+    except (ValueError, TypeError, ArithmeticError) as error:  # a structure's own checks, a span beyond timedelta
+        raise ModelError(f"not a {type_name(node)}: {error}") from error
+
+
+def enum_number(node: EnumType, value: enum.Enum) -> int:
+    """Return the number of an enum or flag in Qt, where each is an int: the 32nd bit is the sign."""
+    number = node.to_int(value)
+    return number if number < 2**31 else number - 2**32
+
+
+def enum_member(node: EnumType, number: int) -> enum.Enum:
+    """Return the member that `enum_number` gave *number*; raise ModelError for a foreign one."""
+    if number < 0 and max(node.keys.values(), default=0) >= 2**31:
+        number += 2**32
+    return node.from_int(number)
 
 
 def variant(node: Type, value: Any) -> bytes:
@@ -179,16 +159,16 @@ def _lift(node: Type, raw: Any) -> Any:
         return None if raw is None else _lift(node.item, raw)
     if node == DURATION and isinstance(raw, (int, float)):
         return timedelta(milliseconds=raw)
-    if isinstance(node, ListOf) and isinstance(raw, (list, tuple)):
+    if isinstance(node, ListOf) and _is_list(raw):
         return [_lift(node.item, item) for item in raw]
-    if isinstance(node, TupleOf) and isinstance(raw, (list, tuple)):
+    if isinstance(node, TupleOf) and _is_list(raw):
         nodes = node.items * len(raw) if node.variadic else node.items
         if len(nodes) != len(raw):
             raise ModelError(f"expected {len(nodes)} items, got {len(raw)}")
         return tuple(_lift(item, part) for item, part in zip(nodes, raw, strict=True))
-    if isinstance(node, DictOf) and isinstance(raw, Mapping):
+    if isinstance(node, DictOf) and _is_map(raw):
         return {_key_of(node.key, key): _lift(node.value, item) for key, item in raw.items()}
-    if isinstance(node, StructOf) and isinstance(raw, Mapping):
+    if isinstance(node, StructOf) and _is_map(raw):
         return _lift_struct(node, raw)
     return _lift_any(raw) if isinstance(node, AnyType) else raw
 
@@ -196,45 +176,70 @@ def _lift(node: Type, raw: Any) -> Any:
 def _lift_enum(node: EnumType, raw: Any) -> Any:
     if isinstance(raw, bool) or not isinstance(raw, int):
         raise refuse(raw, node.name)
-    return node.from_int(raw)
+    return enum_member(node, raw)
 
 
 def _lift_struct(node: StructOf, raw: Mapping[Any, Any]) -> dict[str, Any]:
-    fields = {field.name: field.type for field in node.fields}
+    fields = {field.name: field for field in node.fields} | {camel(field.name): field for field in node.fields}
     found: dict[str, Any] = {}
     for key, item in raw.items():
-        name = key if key in fields else snake(str(key))
-        found[name] = _lift(fields[name], item) if name in fields else item
+        field = fields.get(key)
+        if field is None:
+            raise ModelError(f"{node.name} has no field {str(key)[:80]!r}")
+        found[field.name] = _lift(field.type, item)
     return found
 
 
 def _key_text(node: Type, key: Any) -> str:
-    if isinstance(key, enum.Enum) and isinstance(node, EnumType):
-        return key.name
-    return key if isinstance(key, str) else str(key)
+    """Return a key of a map as text, the only keys that a QVariantMap has."""
+    if isinstance(node, EnumType):
+        return str(key.name)
+    if node == BOOL:
+        return "true" if key else "false"
+    if node in _KEYS_OF_TEXT or isinstance(node, (Int, Float)):
+        return key.isoformat() if isinstance(key, (date, time)) else str(key)
+    raise ModelError(f"a QVariantMap has text keys, which a {type_name(node)} cannot become")
 
 
 def _key_of(node: Type, key: Any) -> Any:
-    """Return the key that `_key_text` made a text of."""
-    if isinstance(node, EnumType):
-        if key not in node.cls.__members__:
-            raise ModelError(f"{key!r} is not a {node.name}")
-        return node.cls[key]
-    if isinstance(node, (Int, Float)) and isinstance(key, str):
-        try:
+    """Return the key that `_key_text` made a text of; other keys, of maps with types of their own, as they are."""
+    if not isinstance(key, str):
+        return key
+    try:
+        if isinstance(node, EnumType):
+            return node.cls[key]
+        if isinstance(node, (Int, Float)):
             return int(key) if isinstance(node, Int) else float(key)
-        except ValueError:
-            raise ModelError(f"{key!r} is not a number") from None
-    return key == "True" if node == BOOL else key
+        return _KEYS_OF_TEXT[node](key)
+    except (KeyError, ValueError):
+        raise ModelError(f"{key[:80]!r} is not a key of type {type_name(node)}") from None
+
+
+_KEYS_OF_TEXT: Final[Mapping[Type, Callable[[str], Any]]] = {
+    STR: str,
+    BOOL: {"true": True, "false": False}.__getitem__,
+    DATE: date.fromisoformat,
+    TIME: time.fromisoformat,
+    DATETIME: datetime.fromisoformat,
+    UUID_: UUID,
+}
+
+
+def _lower_sent(declared: Type, value: Any) -> Any:
+    if isinstance(declared, Foreign):
+        return declared.typed(_lower_any(value))
+    return lower(declared, declared.convert(value))
 
 
 def _lower_any(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return EnumType(type(value)).to_int(value)
-    if isinstance(value, (list, tuple)):
+    if _is_list(value):
         return [_lower_any(item) for item in value]
-    if isinstance(value, dict):
+    if _is_map(value):
         return {str(key): _lower_any(item) for key, item in value.items()}
+    if isinstance(value, Value):
+        return value  # QPoint and its like are types of their own
     if isinstance(value, msgspec.Struct):
         return {camel(name): _lower_any(getattr(value, name)) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -246,8 +251,16 @@ def _lift_any(raw: Any) -> Any:
     """Return a value of unknown type: Qt's own structures as they are, opaque ones (pickles) as their bytes."""
     if isinstance(raw, Opaque):
         return raw.data
-    if isinstance(raw, (list, tuple)):
+    if _is_list(raw):
         return [_lift_any(item) for item in raw]
-    if isinstance(raw, dict):
+    if _is_map(raw):
         return {str(key): _lift_any(item) for key, item in raw.items()}
     return raw
+
+
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, (list, tuple))
+
+
+def _is_map(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, dict)

@@ -15,13 +15,15 @@ from everywire.model.building import build_class
 from everywire.model.compile import compile_check
 from everywire.model.properties import Readable
 from everywire.model.signals import Signal
-from everywire.model.types import AnyType, OptionalOf, Type
+from everywire.model.types import AnyType, OptionalOf, Type, equal
 from everywire.remoteobjects.codec import CallKind, Invoke, Packet, PropertyChange
 from everywire.remoteobjects.engine import Engine, Heard, Waiting, change_head, invoke_head, reply_head, serials
 from everywire.remoteobjects.wire.coders import call_frame, change_decoder, invoke_decoder, reply_decoder, slot_maker
-from everywire.remoteobjects.wire.layout import Layout, adapt
+from everywire.remoteobjects.wire.layout import Layout, adapt, loosened
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
-from everywire.runtime.replica import ReplicaLink, ReplicaState, differences, named
+from everywire.remoteobjects.wire.typenames import Foreign, Sent
+from everywire.runtime.matching import differences
+from everywire.runtime.replica import ReplicaLink, ReplicaState, named
 
 
 class Link(Protocol):
@@ -90,7 +92,9 @@ class Channel:
         self.sweeping = False
         self._failed, self._call_of = failed, call_of
         self._next_serial = serials().__next__
-        self._binds: dict[str, Any] = {}
+        self._binds: dict[str, tuple[tuple[Type, ...], Any]] = {}
+        """By name of the slot: the types that its arguments are sent as, and what binds it to a link."""
+        self._heads: list[bytes] = []
         self._layout = Layout()
         self._offered = Contract("")
 
@@ -122,18 +126,22 @@ class Channel:
 
         Raises SignatureMismatch. The observers hear one change for each property that really differs.
         """
-        wanted = contract_of(self.replica.cls) if self.replica.cls is not None else offered
-        offered, layout = adapt(wanted, offered, layout)
+        if self.replica.cls is None:
+            wanted = offered = loosened(offered, layout, values)
+        else:
+            wanted = contract_of(self.replica.cls)
+        offered, layout = adapt(wanted, offered, layout, exact=link.extended)
         found = differences(wanted, offered, streams=link.extended)
         if found:
             name = self.replica.name
             raise SignatureMismatch(f"{name} at {self.replica.url} is not a {wanted.name}:", found)
-        self._offered, self._layout, self.link = offered, layout, link
+        self._offered, self._layout = offered, layout
         decoded = self._decode_values(wanted, values)
         instance: Object = self.replica.create(wanted, build_class)
+        self.link = link
         for name, member in wanted.members.items():
-            self._bind_member(instance, name, member)
-        link.engine.routes[reply_head(self.replica.name)] = self.waiting
+            self._bind_member(link, instance, name, member)
+        self._route(link, reply_head(self.replica.name), self.waiting)
         self._take(instance, decoded)
         return instance
 
@@ -142,9 +150,13 @@ class Channel:
         self._take(self.replica.instance, self._decode_values(contract_of(self.replica.instance), values))
 
     def detach(self, fault: Fault) -> None:
-        """Unbind from the link: every waiting call fails with *fault*."""
+        """Unbind from the link: every waiting call fails with *fault*, and news of the old source is for nobody."""
+        if self.link is not None:
+            for head in self._heads:
+                self.link.engine.routes.pop(head, None)
+        self._heads.clear()
         self.link = None
-        for bind in self._binds.values():
+        for _, bind in self._binds.values():
             bind({"head": None})
         waiting = tuple(self.waiting.values())
         self.waiting.clear()
@@ -158,11 +170,12 @@ class Channel:
         if link is None:
             return self.unavailable()
         serial = self._next_serial()
+        frame = call_frame(types, invoke_head(self.replica.name, call, index), serial, arguments)  # may raise
         pending = link.pending()
         pending.link = self
         self.waiting[serial] = (Waiting(reply_decoder(None), lambda _: None, 30.0), pending)
         self.sweep()
-        link.join(call_frame(types, invoke_head(self.replica.name, call, index), serial, arguments))
+        link.join(frame)
         return pending
 
     def write_frame(self, member: Member, value: Any) -> bytes:
@@ -181,32 +194,31 @@ class Channel:
 
     # Private.
 
-    def _bind_member(self, instance: Object, name: str, member: Member) -> None:
+    def _bind_member(self, link: Link, instance: Object, name: str, member: Member) -> None:
         handle: Any = type(instance).__everywire_declared__[name]
         if member.kind is Kind.PROPERTY:
-            self._bind_property(instance, handle, member)
+            self._bind_property(link, instance, handle, member)
         elif member.kind is Kind.SIGNAL:
-            self._bind_signal(instance, handle, member)
-        elif member.stream:
-            if self.link is not None and self.link.extended:
-                vars(instance)[name] = self._stream(member)
-        else:
-            self._bind_slot(instance, member)
+            self._bind_signal(link, instance, handle, member)
+        elif not member.stream:
+            self._bind_slot(link, instance, member)
+        elif link.extended:
+            vars(instance)[name] = self._stream(member)
 
-    def _bind_property(self, instance: Object, handle: Readable[Any], member: Member) -> None:
+    def _bind_property(self, link: Link, instance: Object, handle: Readable[Any], member: Member) -> None:
         state, node = instance._everywire, member.type
 
         def tell(value: Any) -> None:
             handle.receive(state, value)
 
         route = Route(change_decoder(node, Heard), lambda raw: (lift(node, raw[0]),), tell)
-        routes, own = self._routes(), self.replica.name
-        routes[change_head(own, self._layout.properties[member.name])] = route
+        own = self.replica.name
+        self._route(link, change_head(own, self._layout.properties[member.name]), route)
         notify = self._layout.notifies.get(member.name)
         if notify is not None:
-            routes[invoke_head(own, CallKind.METHOD, notify)] = _NOTIFY
+            self._route(link, invoke_head(own, CallKind.METHOD, notify), _NOTIFY)
 
-    def _bind_signal(self, instance: Object, handle: Signal[*tuple[Any, ...]], member: Member) -> None:
+    def _bind_signal(self, link: Link, instance: Object, handle: Signal[*tuple[Any, ...]], member: Member) -> None:
         types = tuple(parameter.type for parameter in member.parameters)
         bound = handle.bound(instance)
 
@@ -219,26 +231,24 @@ class Channel:
             return tuple(lift(node, value) for node, value in zip(types, raw, strict=False))  # Qt may send surplus ones
 
         head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.signals[member.name])
-        self._routes()[head] = Route(invoke_decoder(types, Heard, token=False), lift_all, tell)
+        self._route(link, head, Route(invoke_decoder(types, Heard, token=False), lift_all, tell))
 
-    def _bind_slot(self, instance: Object, member: Member) -> None:
+    def _bind_slot(self, link: Link, instance: Object, member: Member) -> None:
         offered = self._offered.members[member.name]
         types = tuple(
             _sent(ours.type, theirs.type) for ours, theirs in zip(member.parameters, offered.parameters, strict=True)
         )
         make, packers = slot_maker(types)
-        if member.name not in self._binds:
+        known = self._binds.get(member.name)
+        if known is None or known[0] != types:  # a host that was started again may declare other types
             waiting = Waiting(reply_decoder(member.result), _result_lifter(member), _caller_timeout(member))
             function, bind = make(self, compile_check(member), waiting, self._call_of)
             defaults = tuple(p.default for p in member.parameters if p.default is not MISSING)
             vars(instance)[member.name] = named(function, member.parameters, member, defaults)
             function.__self__ = instance
-            self._binds[member.name] = bind
-        link = self.link
-        if link is None:
-            return
+            known = self._binds[member.name] = types, bind
         head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.slots[member.name])
-        self._binds[member.name](
+        known[1](
             {
                 **packers(head),
                 "pending": self.waiting,
@@ -255,7 +265,7 @@ class Channel:
 
         def stream(*arguments: Any) -> Any:
             checked = check(arguments)
-            if self.link is None:
+            if self.link is None or not self.link.extended:
                 raise self.replica.unavailable()
             return self.link.open_stream(self, member, checked)
 
@@ -276,30 +286,31 @@ class Channel:
         return found
 
     def _take(self, instance: Object, values: dict[str, Any]) -> None:
-        state = instance._everywire
-        declared = type(instance).__everywire_declared__
+        """As Qt does: all values, then the state, then one change for each property that really differs."""
+        state, declared = instance._everywire, type(instance).__everywire_declared__
         first = not state.values
-        if first:
-            state.values.update(values)
+        changed = {name: v for name, v in values.items() if not equal(v, state.values.get(name, MISSING))}
+        state.values.update(changed)
         self.replica.become(ReplicaState.VALID)
-        if not first:
-            for name, value in values.items():
-                declared[name].receive(state, value)
+        for name, value in () if first else changed.items():
+            handle: Any = declared[name]
+            handle._announce(state, value)
 
-    def _routes(self) -> dict[bytes, Any]:
-        if self.link is None:
-            return {}
-        return self.link.engine.routes
+    def _route(self, link: Link, head: bytes, route: Any) -> None:
+        link.engine.routes[head] = route
+        self._heads.append(head)
 
 
 def careful_news(engine: Engine, packet: Packet) -> Any:
     """Return the event for a signal or change that no fast decoder recognized; the packet when it is for nobody."""
+    raw: tuple[object, ...]
     if isinstance(packet, PropertyChange):
-        route, raw = engine.routes.get(change_head(packet.name, packet.index)), (packet.value,)
+        head, raw = change_head(packet.name, packet.index), (packet.value,)
     elif isinstance(packet, Invoke):
-        route, raw = engine.routes.get(invoke_head(packet.name, packet.call, packet.index)), packet.arguments
+        head, raw = invoke_head(packet.name, packet.call, packet.index), packet.arguments
     else:
         return packet
+    route = engine.routes.get(head)
     if route is None or route is _NOTIFY:
         return IGNORED if route is _NOTIFY else packet
     try:
@@ -310,7 +321,9 @@ def careful_news(engine: Engine, packet: Packet) -> Any:
 
 def _sent(ours: Type, theirs: Type) -> Type:
     """Return the type as which an argument is sent: exactly what the host declares (Qt passes it by pointer)."""
-    return ours if isinstance(theirs, AnyType) or qt_type(ours) == qt_type(theirs) else theirs
+    if isinstance(theirs, Foreign):
+        return Sent(theirs)
+    return ours if isinstance(theirs, AnyType) or qt_type(ours) == qt_type(theirs) else Sent(theirs)
 
 
 def _result_lifter(member: Member) -> Callable[[Any], Any]:

@@ -1,0 +1,40 @@
+"""What an annotation may say beside the type: bounds, a unit, a width. Read by `model/annotations.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds, both included, for use in ``Annotated[float, Range(5, 35)]``."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of measure in UCUM notation, for use in ``Annotated[float, Unit("Cel")]``."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """Bits of a number on the wires, for use in ``Annotated[int, Width(16, signed=False)]``; `u16` is that."""
+
+    bits: int
+    signed: bool = True
+
+
+i8 = Annotated[int, Width(8)]
+i16 = Annotated[int, Width(16)]
+i32 = Annotated[int, Width(32)]
+i64 = Annotated[int, Width(64)]
+u8 = Annotated[int, Width(8, signed=False)]
+u16 = Annotated[int, Width(16, signed=False)]
+u32 = Annotated[int, Width(32, signed=False)]
+u64 = Annotated[int, Width(64, signed=False)]
+f32 = Annotated[float, Width(32)]

@@ -1,0 +1,112 @@
+"""What the C++ type names of foreign class definitions mean to a contract. Values are converted elsewhere.
+
+Qt hands an argument to a slot by its address, without a look at its type: a value of another type than the declared
+one is misread, or ends the program. So each type here goes back exactly as it was announced, or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from everywire.codec.qdatastream import Typed, TypeId
+from everywire.codec.qdatastream.names import CORE, LISTS, MAPS, PAIRS, TypeName, parse_type_name
+from everywire.errors import ModelError
+from everywire.model.types import (
+    ANY,
+    BOOL,
+    BYTES,
+    DATE,
+    DATETIME,
+    STR,
+    TIME,
+    UUID_,
+    AnyType,
+    DictOf,
+    Float,
+    Int,
+    ListOf,
+    OptionalOf,
+    Type,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Nullable(OptionalOf):
+    """QDate, QTime and QDateTime can be null: None stands for that, and travels as that, not as an invalid QVariant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign(AnyType):
+    """A C++ type without a twin in contracts: read as whatever comes, sent under its own name, shown as a variant."""
+
+    qt_name: str
+
+    def typed(self, raw: object) -> Typed:
+        """Return *raw* so that it is written as exactly this type; raise ModelError when its form is not known."""
+        parsed = parse_type_name(self.qt_name)
+        if parsed is None or not _is_known(parsed):
+            raise ModelError(
+                f"the Qt side declares a {self.qt_name[:80]!r}, which cannot be sent from here; "
+                "declare a type of QtCore there, QVariant for instance"
+            )
+        return Typed(CORE.get(self.qt_name, self.qt_name), raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Type):
+    """An argument that fits a type of ours and travels as the type that its receiver has *declared*."""
+
+    declared: Type
+
+
+def python_type(name: str, enums: Mapping[str, Type]) -> Type:
+    """Return the contract's type for a type name in a foreign class definition."""
+    plain = name.removeprefix("const ").removesuffix("&").strip()
+    found = enums.get(plain) or enums.get(plain.rpartition("::")[2])
+    if found is not None:
+        return found
+    twin = _TWINS.get(plain)
+    if twin is None and plain in CORE:
+        twin = _OF_NUMBER.get(CORE[plain])
+    return twin or Foreign(plain)
+
+
+_OF_NUMBER: Final[Mapping[TypeId, Type]] = {
+    TypeId.BOOL: BOOL,
+    TypeId.SIGNED_CHAR: Int(8),
+    TypeId.UCHAR: Int(8, signed=False),
+    TypeId.SHORT: Int(16),
+    TypeId.USHORT: Int(16, signed=False),
+    TypeId.INT: Int(32),
+    TypeId.UINT: Int(32, signed=False),
+    TypeId.LONG_LONG: Int(),
+    TypeId.ULONG_LONG: Int(64, signed=False),
+    TypeId.DOUBLE: Float(),
+    TypeId.FLOAT: Float(32),
+    TypeId.QSTRING: STR,
+    TypeId.QBYTE_ARRAY: BYTES,
+    TypeId.QDATE_TIME: Nullable(DATETIME),
+    TypeId.QDATE: Nullable(DATE),
+    TypeId.QTIME: Nullable(TIME),
+    TypeId.QUUID: UUID_,
+    TypeId.QSTRING_LIST: ListOf(STR),
+    TypeId.QVARIANT: ANY,
+    TypeId.QVARIANT_LIST: ListOf(ANY),
+    TypeId.QVARIANT_MAP: DictOf(STR, ANY),
+}
+
+_TWINS: Final[Mapping[str, Type]] = {
+    "QList<QString>": ListOf(STR),
+    "QList<QVariant>": ListOf(ANY),
+    "QMap<QString,QVariant>": DictOf(STR, ANY),
+}
+"""Other names of the types above."""
+
+
+def _is_known(name: TypeName) -> bool:
+    """Whether the codec can write the type: one of QtCore, or a container of such."""
+    if not name.arguments:
+        return name.name in CORE
+    return name.name in LISTS | MAPS | PAIRS and all(map(_is_known, name.arguments))

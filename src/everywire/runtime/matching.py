@@ -1,0 +1,82 @@
+"""Whether a remote object is what a class expects: contracts compared member by member. Changes neither."""
+
+from __future__ import annotations
+
+from everywire.model import Contract, Kind, Member
+from everywire.model.types import (
+    ANY,
+    AnyType,
+    DictOf,
+    EnumType,
+    Exact,
+    Float,
+    Int,
+    ListOf,
+    OptionalOf,
+    StructOf,
+    TupleOf,
+    Type,
+)
+
+
+def differences(wanted: Contract, offered: Contract, *, streams: bool = True) -> tuple[str, ...]:
+    """Return what keeps a replica of *wanted* from standing for *offered*: one line for each member.
+
+    Without *streams* the wire leaves streams out.
+    """
+    found: list[str] = []
+    for name, member in wanted.members.items():
+        other = offered.members.get(name)
+        if member.stream and not streams:
+            continue
+        if other is None:
+            found.append(f"{member.kind.value} {name} is missing")
+        elif other.kind is not member.kind or not _assignable(member, other):
+            found.append(f"expected {member}, offered {other}")
+    return tuple(found)
+
+
+def _assignable(wanted: Member, offered: Member) -> bool:
+    if wanted.kind is Kind.PROPERTY and wanted.writable and not offered.writable:
+        return False
+    if wanted.stream != offered.stream or len(wanted.parameters) != len(offered.parameters):
+        return False
+    pairs = [(w.type, o.type) for w, o in zip(wanted.parameters, offered.parameters, strict=True)]
+    if wanted.result is not None or offered.result is not None:
+        if wanted.result is None or offered.result is None:
+            return wanted.result is None  # a result nobody wants is no difference
+        pairs.append((wanted.result, offered.result))
+    return all(fits(w, o) for w, o in pairs)
+
+
+def fits(wanted: Type, offered: Type) -> bool:
+    """Return whether values of the type *offered* can be values of the type *wanted*."""
+    if isinstance(wanted, AnyType) or isinstance(offered, AnyType):
+        return True
+    if isinstance(wanted, (Int, Float)) and isinstance(offered, type(wanted)):
+        return True  # widths and ranges are checked with each value
+    if isinstance(wanted, Float) and isinstance(offered, Int):
+        return True
+    if isinstance(wanted, OptionalOf):
+        return fits(wanted.item, offered.item if isinstance(offered, OptionalOf) else offered)
+    if type(wanted) is not type(offered):
+        return False
+    if isinstance(wanted, (StructOf, EnumType)):
+        return wanted.name == offered.name
+    if isinstance(wanted, Exact):
+        return wanted == offered
+    parts, others = _parts(wanted), _parts(offered)
+    return len(parts) == len(others) and all(fits(w, o) for w, o in zip(parts, others, strict=True))
+
+
+def _parts(node: Type) -> tuple[Type, ...]:
+    """Return the types that a list, tuple or dict is made of; variable length counts as one more."""
+    match node:
+        case ListOf():
+            return (node.item,)
+        case TupleOf():
+            return (*node.items, ANY) if node.variadic else node.items
+        case DictOf():
+            return (node.key, node.value)
+        case _:
+            return ()
