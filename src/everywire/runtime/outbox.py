@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 from typing import Any, Final, Protocol
 
+from everywire.errors import Code, Fault
 from everywire.runtime.limits import Limits, SlowPeer
 
 FRAME_OVERHEAD: Final = 160
@@ -97,10 +98,17 @@ class Outbox:
         else:
             self._send(frame)
 
-    def join(self, frame: Any) -> None:
-        """Send *frame* with the others of this turn, in one write at its end."""
+    def first(self, frame: Any) -> None:
+        """Send a call at once; for a link that waits for no answer and has collected nothing in this turn."""
         if self.congested:
-            self._wait(self._next(), frame)
+            self._hold(frame)
+        else:
+            self._writer.write(frame)
+
+    def join(self, frame: Any) -> None:
+        """Send a call with the others of this turn, in one write at its end."""
+        if self.congested:
+            self._hold(frame)
             return
         self.frames.append(frame)
         if not self._turn:
@@ -170,6 +178,13 @@ class Outbox:
         else:
             self._writer.write(self._join(frames))
         frames.clear()
+
+    def _hold(self, frame: Any) -> None:
+        """Keep a call of ours until the peer reads; refuse it when too much waits already."""
+        if self.waiting_bytes > self._limits.unsent_hard:
+            refused = "the peer does not read and too many calls wait: try again later"
+            raise Fault(Code.RESOURCE_EXHAUSTED, refused, may_have_run=False)
+        self._wait(self._next(), frame)
 
     def _next(self) -> int:
         self._order += 1

@@ -6,17 +6,30 @@ import asyncio
 import itertools
 import logging
 import weakref
+from dataclasses import dataclass
 from typing import Any, Final
 
-from everywire.errors import Code, Fault, LinkError, ModelError, RemoteProtocolError
+from everywire.errors import Code, EverywireError, Fault, LinkError, ModelError, RemoteProtocolError
 from everywire.model import Contract, Member
 from everywire.model.description import read_description
-from everywire.remoteobjects.codec import CallKind, ClassDefinition, Invoke, Packet, RemoveObject
+from everywire.remoteobjects.codec import (
+    AddObject,
+    CallKind,
+    Init,
+    InitDynamic,
+    Invoke,
+    Packet,
+    PropertyChange,
+    RemoveObject,
+    decode_packet,
+    encode_packet,
+)
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, ask, fault_of_code, read_told
 from everywire.remoteobjects.endpoint.deadlines import Deadlines
 from everywire.remoteobjects.endpoint.streaming import WINDOW, IncomingStream
+from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
-from everywire.remoteobjects.wire.layout import Layout, layout_of, read_definition_of
+from everywire.remoteobjects.wire.layout import layout_of, read_definition_of
 from everywire.remoteobjects.wire.qttypes import lower
 from everywire.remoteobjects.wire.replicating import Channel, careful_news
 from everywire.runtime.node import Node
@@ -34,6 +47,7 @@ class ReplicaSession(NodeSession):
         super().__init__(node.limits)
         self._tasks = node.tasks
         self._channels: dict[str, Channel] = {}
+        self._attaching: dict[str, _Attaching] = {}
         self._streams: weakref.WeakValueDictionary[int, IncomingStream] = weakref.WeakValueDictionary()
         self._stream_numbers = itertools.count(1)
         self._shown = asyncio.Event()
@@ -50,21 +64,21 @@ class ReplicaSession(NodeSession):
                 )  # fmt: skip
             self._shown.clear()
             await self._shown.wait()
-        channel = _channel_of(replica, self.loop)
-        definition, values = await self.acquire(replica.name)
-        if definition is None:
-            raise RemoteProtocolError("the host answered a dynamic listener without a class definition")
-        offered, layout = await self._contract(replica.name, definition)
-        self._channels[replica.name] = channel
-        channel.attach(self, offered, layout, values)
-        replica.remote = _Remote(self, channel)
+        name = replica.name
+        if name not in self._attaching:
+            self._attaching[name] = attaching = _Attaching(_channel_of(replica, self.loop), self.loop.create_future())
+            try:
+                attaching.contract = await self._contract(name)
+                self._ask_for(name)
+                await attaching.done
+            finally:
+                self._attaching.pop(name, None)
 
     def connected(self, connection: Connection) -> None:
         """Begin; channels write straight to the connection."""
         super().connected(connection)
-        self.write = connection.write
         if self._outbox is not None:
-            self.join = self._outbox.join
+            self.write, self.join = self._outbox.first, self._outbox.join
 
     # What channels call.
 
@@ -103,26 +117,43 @@ class ReplicaSession(NodeSession):
 
     def other(self, event: Any) -> None:
         """Handle what is neither a result nor news on the fast path."""
-        kind = type(event)
-        if kind is ToldBy:
-            self._told(event)
-            return
-        super().other(event)
-        if kind is RemoveObject:
-            self._removed(event.name)
+        match event:
+            case ToldBy():
+                self._told(event)
+                return
+            case InitDynamic() | Init() if event.name in self._attaching:
+                self._attach_now(self._attaching[event.name], event)
+                return
+            case Skipped():
+                event = self._again(event)
+            case PropertyChange() | Invoke():
+                event = careful_news(self.engine, event)  # it came in one chunk with the values it follows
+            case RemoveObject():
+                self._removed(event.name)
+            case _:
+                pass
+        if isinstance(event, Heard):
+            event.route.tell(*event.arguments)
+        else:
+            super().other(event)
 
     def listed(self, names: tuple[str, ...]) -> None:
         """Attach those again whose source the host had withdrawn."""
         self._shown.set()
         for name in names:
             channel = self._channels.get(name)
-            if channel is not None and channel.link is None:
+            if name in self._attaching:
+                self._ask_for(name)  # it was withdrawn meanwhile
+            elif channel is not None and channel.link is None:
                 self._tasks.spawn(self._attach_again(channel.replica))
 
     def end(self, reason: Exception, fault: Fault) -> None:
         """The link is gone: replicas are suspect, waiting calls fail, streams end."""
         super().end(reason, fault)
         self._deadlines.close()
+        for attaching in self._attaching.values():
+            if not attaching.done.done():
+                attaching.done.set_exception(fault)
         for channel in self._channels.values():
             self._suspect(channel, reason, fault)
         for stream in list(self._streams.values()):
@@ -150,15 +181,48 @@ class ReplicaSession(NodeSession):
             log.warning("%s came back, but: %s", replica.name, error)
             await self.close()
 
-    async def _contract(self, name: str, definition: ClassDefinition) -> tuple[Contract, Layout]:
+    async def _contract(self, name: str) -> Contract | None:
+        """Return the exact contract of an everywire host's object; None when the class definition is all there is."""
         if not self.extended:
-            return read_definition_of(definition, name)
+            return None
         data = await self.request(Method.CONTRACT, name)
         try:
-            contract = read_description(data)
+            return read_description(data if isinstance(data, bytes) else b"")
         except ModelError as error:
             raise RemoteProtocolError(f"the host described {name} wrongly: {error}") from error
-        return contract, layout_of(contract)
+
+    def _ask_for(self, name: str) -> None:
+        if not self.extended or self._attaching[name].contract is not None:
+            self.send(encode_packet(AddObject(name, dynamic=True)))
+
+    def _attach_now(self, attaching: _Attaching, packet: InitDynamic | Init) -> None:
+        """Bind the channel within the event of its values: the next event may be a change of them."""
+        channel, contract = attaching.channel, attaching.contract
+        if attaching.done.done():
+            return
+        try:
+            if not isinstance(packet, InitDynamic):
+                raise RemoteProtocolError("the host answered a dynamic listener without a class definition")
+            self.engine.types = {**self.engine.types, **packet.definition.user_types()}
+            offered, layout = (
+                read_definition_of(packet.definition, packet.name)
+                if contract is None
+                else (contract, layout_of(contract))
+            )
+            self._channels[packet.name] = channel
+            channel.attach(self, offered, layout, packet.values)
+            channel.replica.remote = _Remote(self, channel)
+        except EverywireError as error:
+            attaching.done.set_exception(error)
+        else:
+            attaching.done.set_result(None)
+
+    def _again(self, event: Skipped) -> Any:
+        """Read a packet again whose types an object in the same chunk has announced."""
+        try:
+            return self.careful(decode_packet(event.body, from_host=True, types=self.engine.types))
+        except RemoteProtocolError:
+            return event
 
     async def request(self, method: Method, *arguments: Any) -> Any:
         """Ask an everywire host and wait for the answer."""
@@ -179,6 +243,15 @@ class ReplicaSession(NodeSession):
                 pass
 
 
+@dataclass(slots=True)
+class _Attaching:
+    """A channel on its way to an object of the host."""
+
+    channel: Channel
+    done: asyncio.Future[None]
+    contract: Contract | None = None
+
+
 class _Remote:
     """What `Property.push` reaches on a valid replica."""
 
@@ -191,17 +264,12 @@ class _Remote:
         An everywire host answers with a Fault; Qt answers nothing, so there the answer is a fence (MAPPINGS 2).
         """
         channel = self._channel
-        values = channel.replica.instance._everywire.values
-        before = values.get(member.name)
         sent, index = channel.sent_type(member), channel.push_index(member)
         if index is not None:
             await channel.invoke(CallKind.METHOD, index, (sent,), (value,))
         else:
             self._session.send(channel.write_frame(member, value))
             await self._session.ping(channel.replica.name)
-        now = values.get(member.name)
-        if now is before and now != value:
-            raise Fault(Code.FAILED_PRECONDITION, f"the source kept {now!r}")
 
 
 def _channel_of(replica: ReplicaLink, loop: asyncio.AbstractEventLoop) -> Channel:

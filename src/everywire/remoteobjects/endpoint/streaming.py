@@ -14,7 +14,7 @@ from everywire.remoteobjects.wire.qttypes import lift, lower
 from everywire.runtime.gate import Door, authorize, fault_of
 
 if TYPE_CHECKING:
-    from everywire.remoteobjects.endpoint.replicas import NodeSession
+    from everywire.remoteobjects.endpoint.replicas import ReplicaSession
     from everywire.remoteobjects.endpoint.serving import HostSession
 
 WINDOW: Final = 64
@@ -82,7 +82,7 @@ class IncomingStream(AsyncIterator[Any]):
     host.
     """
 
-    def __init__(self, session: NodeSession, name: str, member: Member, number: int) -> None:
+    def __init__(self, session: ReplicaSession, name: str, member: Member, number: int) -> None:
         self._session, self._member, self.name, self.number = session, member, name, number
         self._items: deque[Any] = deque()
         self._ready = asyncio.Event()

@@ -206,8 +206,13 @@ def _result_check(node: Type | None, what: str) -> Callable[[Any], Any]:
 # What a host receives, and a node hears.
 
 
-def _read_values(types: Types, count: bool, tail: str, tail_names: list[str]) -> tuple[list[str], list[str]]:  # noqa: FBT001
-    """Return the statements that read *types* from `data` at `p`, and the formats they unpack at once."""
+def _read_values(
+    types: Types, count: bool, tail: str, tail_names: list[str], *, narrow: bool = True  # noqa: FBT001
+) -> tuple[list[str], list[str]]:
+    """Return the statements that read *types* from `data` at `p`, and the formats they unpack at once.
+
+    *narrow* checks numbers against their bounds; a host leaves that to the gate, which checks every argument.
+    """
     formats = ["I" if count else ""]
     targets: list[list[str]] = [["n"] if count else []]
     tests = [[f"n != {len(types)}"] if count else []]
@@ -275,7 +280,7 @@ def invoke_decoder(types: Types, event: Any, *, token: bool) -> Callable[[Any, b
 
     With *token* the event gets the serial as its third field. None means: not recognized, ask the general path.
     """
-    lines, formats = _read_values(types, True, "ii", ["serial", "_"])
+    lines, formats = _read_values(types, True, "ii", ["serial", "_"], narrow=not token)
     made = f"event(route, {_tuple(types)}{', serial' if token else ''})"
     source = f"def decode(route, data, p, end):\n{_body(lines)} return {made}\n"
     return run_source(source, {**_helpers(types), **_unpackers(formats), "odd": None, "event": event})["decode"]  # type: ignore[no-any-return]
@@ -318,12 +323,11 @@ def make(channel, check, waiting_for, call_of):
   call = call_of(loop=loop)
   call.link = channel
   if pending or frames:
-   pending[serial] = (waiting_for, call)
    join(frame)
   else:
-   pending[serial] = (waiting_for, call)
-   if not channel.sweeping: channel.sweep()
    write(frame)
+   if not channel.sweeping: channel.sweep()
+  pending[serial] = (waiting_for, call)
   return call
  def bind(names):
   nonlocal head, p_size, pending, frames, next_serial, write, join, loop{packers}

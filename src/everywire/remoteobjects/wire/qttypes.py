@@ -196,6 +196,8 @@ def _key_text(node: Type, key: Any) -> str:
         return str(key.name)
     if node == BOOL:
         return "true" if key else "false"
+    if node == DURATION:
+        return str(lower(node, key))
     if node in _KEYS_OF_TEXT or isinstance(node, (Int, Float)):
         return key.isoformat() if isinstance(key, (date, time)) else str(key)
     raise ModelError(f"a QVariantMap has text keys, which a {type_name(node)} cannot become")
@@ -211,7 +213,7 @@ def _key_of(node: Type, key: Any) -> Any:
         if isinstance(node, (Int, Float)):
             return int(key) if isinstance(node, Int) else float(key)
         return _KEYS_OF_TEXT[node](key)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         raise ModelError(f"{key[:80]!r} is not a key of type {type_name(node)}") from None
 
 
@@ -221,6 +223,7 @@ _KEYS_OF_TEXT: Final[Mapping[Type, Callable[[str], Any]]] = {
     DATE: date.fromisoformat,
     TIME: time.fromisoformat,
     DATETIME: datetime.fromisoformat,
+    DURATION: lambda text: timedelta(milliseconds=int(text)),
     UUID_: UUID,
 }
 
