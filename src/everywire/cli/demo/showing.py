@@ -1,0 +1,118 @@
+"""The demo from its parent's side: who is invited, what they do in turn, the table, and what to try next."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from everywire.cli.demo.crew import Crew, Worker, crew
+from everywire.cli.demo.guests import CommandLine, Told, Visit
+from everywire.cli.demo.invitation import invitation
+from everywire.cli.looping import until_interrupted
+from everywire.cli.printing import print_table
+from everywire.errors import LinkError, MissingExtra
+
+MODULE: Final = "everywire.cli.demo"
+NO_QT: Final = "PySide6 is not installed: make demo QT=1 adds a real Qt program (250 MB)"
+HOT: Final = {"celsius": 33.3, "sensor": "roof"}
+HEADS: Final = ("WIRE", "USED BY", "READ", "PUSHED", "CALLED", "CHANGE", "SIGNAL", "AGREES")
+INTRODUCTION: Final = """\
+One process holds a plant, a thermostat and a pump, and serves it at
+
+  {local}
+  {tcp}
+  {memory}
+
+Others read the target, push a new one, call boost, and hear the change of current and the signal overheated.
+The last one has connected that signal to the slot stop of the pump, by another wire.
+"""
+
+
+async def demo(*, once: bool, qt: bool | None) -> bool:
+    """Show the plant, then stay up until Ctrl-C unless *once*; return whether everybody saw the same values.
+
+    *qt* demands (True) or leaves out (False) the Qt program; None takes it where PySide6 can be imported.
+    """
+    async with crew() as people:
+        plant = await people.start("the plant's host", "-m", f"{MODULE}.host", str(people.directory))
+        urls = await plant.ask("addresses")
+        print(INTRODUCTION.format(**urls), flush=True)
+        visits = await _invite(people, plant, urls, qt=qt)
+        safety = await people.start("the safety program", "-m", f"{MODULE}.safety", urls["local"], urls["tcp"])
+        await safety.ask("ready")
+        await _let_them_use_it(plant, visits)
+        alarm = await _compare_alarm(plant, safety, urls)
+        agreed = _show([*visits, alarm])
+        if not once:
+            await people.keep_only(plant, safety)
+            await plant.ask("live")
+            print(invitation(urls), flush=True)
+            await until_interrupted()
+    return agreed
+
+
+async def _invite(people: Crew, plant: Worker, urls: Mapping[str, str], *, qt: bool | None) -> list[Visit]:
+    local, tcp = urls["local"], urls["tcp"]
+    typed = await people.start("the typed program", "-m", f"{MODULE}.guest", local, "--typed")
+    plain = await people.start("the program without a class", "-m", f"{MODULE}.guest", tcp)
+    visits = [
+        Visit("the host itself", urls["memory"], Told(plant)),
+        Visit("Python, typed", local, Told(typed)),
+        Visit("Python, no class", tcp, Told(plain)),
+        Visit("everywire get, …", tcp, await CommandLine.start(people, tcp)),
+    ]
+    if qt is not False and await _can_use_qt(people, demanded=qt is True):
+        program = await people.start("the Qt program", "-m", f"{MODULE}.qt_guest", local)
+        visits.append(Visit("a PySide6 program", local, Told(program)))
+    return visits
+
+
+async def _can_use_qt(people: Crew, *, demanded: bool) -> bool:
+    if importlib.util.find_spec("PySide6") is None:
+        if demanded:
+            raise MissingExtra("qt")
+        print(NO_QT, end="\n\n")
+        return False
+    try:
+        await people.run("PySide6", "-c", "import PySide6.QtRemoteObjects; print(1)")
+    except LinkError as error:
+        if demanded:
+            raise
+        print(f"No Qt program takes part, because {error}", end="\n\n")
+        return False
+    return True
+
+
+async def _let_them_use_it(plant: Worker, visits: Sequence[Visit]) -> None:
+    """Let all read, then each act in its turn, then all hear one event at once, then all read again."""
+    truth = await plant.ask("truth")
+    for visit in visits:
+        visit.compare("all values", await visit.user.read(), truth)
+    for turn, visit in enumerate(visits):
+        seen = await visit.user.act(22.0 + turn / 2, minutes=turn + 5)
+        truth = await plant.ask("truth")
+        visit.compare("the pushed target", seen["pushed"], truth["target"])
+        visit.compare("the result of boost", seen["result"], truth["remaining"])
+    truth = await plant.ask("overheat", **HOT)
+    for visit in visits:
+        heard = await visit.user.hear()
+        visit.compare("the change of current", heard["change"], truth["current"])
+        visit.compare("the signal overheated", heard["signal"], list(truth["last"].values()))
+        visit.compare("all values at the end", await visit.user.read(), truth)
+
+
+async def _compare_alarm(plant: Worker, safety: Worker, urls: Mapping[str, str]) -> Visit:
+    visit = Visit("overheated → stop", f"{urls['local']} → {urls['tcp']}", Told(safety))
+    heard, truth = await visit.user.hear(), await plant.ask("truth")
+    visit.compare("the signal overheated", heard["signal"], list(HOT.values()))
+    visit.compare("the pump's mode", heard["mode"], truth["mode"])
+    return visit
+
+
+def _show(visits: Sequence[Visit]) -> bool:
+    """Print the table and every difference; return whether there is none."""
+    print_table(HEADS, [visit.row for visit in visits])
+    differences = [line for visit in visits for line in visit.differences]
+    print("\n" + "\n".join(differences or ["All agree with what the plant holds."]), flush=True)
+    return not differences

@@ -1,0 +1,52 @@
+"""Tables for people: rich on a terminal, aligned plain text everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from everywire.cli.values import to_json, visible
+from everywire.errors import MissingExtra
+
+
+def print_json(value: object) -> None:
+    """Print *value* as one line of JSON."""
+    print(to_json(value), flush=True)
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+    """Print *rows* under *heads*; the columns *numbers* are aligned at the right."""
+    rows = [[visible(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(heads, rows, numbers)
+    else:
+        print("\n".join(plain_table(heads, rows, numbers=numbers)), flush=True)
+
+
+def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()) -> list[str]:
+    """Return the lines of a table in plain text."""
+    widths = [max(len(row[n]) for row in (heads, *rows)) for n in range(len(heads))]
+    right = [head in numbers for head in heads]
+    return [
+        "  ".join(
+            text.rjust(width) if at_right else text.ljust(width)
+            for text, width, at_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in (heads, *rows)
+    ]
+
+
+def _print_rich(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> None:
+    try:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ModuleNotFoundError as error:
+        raise MissingExtra("cli") from error
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)

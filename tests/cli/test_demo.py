@@ -1,0 +1,226 @@
+"""`everywire demo`: all agree, it stays up, what it prints works, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+import everywire.cli.demo.showing
+from everywire.cli.demo import crew, showing
+from everywire.cli.demo.guests import Visit
+from everywire.cli.demo.invitation import everywire_command, invitation
+from everywire.cli.exits import Exit
+from everywire.cli.plant import LIMIT, Mode, Pump, Thermostat
+from everywire.errors import LinkError, MissingExtra
+
+Start = Callable[..., Any]
+USERS = ["memory", "local", "tcp", "tcp", "local"]
+
+
+def table(lines: list[str]) -> list[list[str]]:
+    first = next(n for n, line in enumerate(lines) if line.startswith("WIRE"))
+    return [re.split(r"\s{2,}", line) for line in lines[first + 1 : lines.index("", first)]]
+
+
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+# -------------------------------------------------------------------------------------------------------------- once
+@pytest.mark.interop
+def test_once_uses_every_wire_with_a_real_qt_program_and_all_agree(start: Start, tmp_path: Path) -> None:
+    demo = start("demo", "--once", "--qt", XDG_RUNTIME_DIR=str(tmp_path))
+    out, err = demo.end()
+    assert (demo.code, err) == (Exit.OK, "")
+    rows = table(out.splitlines())
+    assert [row[0] for row in rows] == [*USERS, "local → tcp"]
+    assert rows[4][1] == "a PySide6 program"
+    assert {row[-1] for row in rows} == {"yes"}
+    assert {row[-2] for row in rows} == {"33.3 roof"}
+    assert out.endswith("All agree with what the plant holds.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_once_without_qt_has_no_qt_program(start: Start, tmp_path: Path) -> None:
+    demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
+    out, err = demo.end()
+    assert (demo.code, err) == (Exit.OK, "")
+    rows = table(out.splitlines())
+    assert [row[0] for row in rows] == [*USERS[:4], "local → tcp"]
+    assert {row[-1] for row in rows} == {"yes"}
+    assert f"local:{tmp_path}/everywire-" in out
+
+
+def test_a_pyside6_that_cannot_be_imported_is_told_in_a_line(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "PySide6").mkdir()
+    (tmp_path / "PySide6" / "__init__.py").write_text("raise ImportError('libglib-2.0.so.0 is missing')\n")
+    demo = start("demo", "--once", PYTHONPATH=str(tmp_path))
+    out, _ = demo.end()
+    assert demo.code == Exit.OK
+    assert "No Qt program takes part, because PySide6 ended with exit code 1: ImportError: libglib" in out
+    demanded = start("demo", "--once", "--qt", PYTHONPATH=str(tmp_path))
+    assert demanded.end()[1].startswith("everywire: PySide6 ended with exit code 1: ImportError: libglib")
+    assert demanded.code == Exit.NO_CONNECTION
+
+
+async def test_without_pyside6_a_line_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "PySide6", None)
+    async with crew.crew() as people:
+        assert not await showing._can_use_qt(people, demanded=False)
+        assert capsys.readouterr().out == (
+            "PySide6 is not installed: make demo QT=1 adds a real Qt program (250 MB)\n\n"
+        )
+        with pytest.raises(MissingExtra, match=r"pip install 'everywire\[qt\]'"):
+            await showing._can_use_qt(people, demanded=True)
+
+
+@pytest.mark.parametrize("agreed,code", [(True, Exit.OK), (False, Exit.FAULT)])
+def test_the_exit_code_says_whether_all_agreed(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, agreed: bool, code: Exit
+) -> None:
+    async def demo(*, once: bool, qt: bool | None) -> bool:
+        return agreed
+
+    monkeypatch.setattr(everywire.cli.demo.showing, "demo", demo)
+    assert cli("demo", "--once").exit_code == code
+
+
+def test_what_differs_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    visit = Visit("a guest", "tcp://127.0.0.1:1", user=showing.Told(None))  # type: ignore[arg-type]
+    visit.compare("the pushed target", 22.0, 23.0)
+    visit.compare("the signal overheated", [33.3, "roof"], [33.3, "roof"])
+    assert not showing._show([visit])
+    shown = capsys.readouterr().out.splitlines()
+    assert re.split(r"\s{2,}", shown[1]) == ["tcp", "a guest", "22.0", "33.3 roof", "no"]
+    assert shown[-1] == "a guest at tcp://127.0.0.1:1: the pushed target was 22.0, the plant held 23.0"
+
+
+# ----------------------------------------------------------------------------------------------------------- stays up
+@pytest.mark.interop
+def test_it_stays_up_and_what_it_invites_to_works_until_ctrl_c(start: Start, tmp_path: Path) -> None:
+    demo = start("demo", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
+    shown = "\n".join(demo.lines_until("Ctrl-C ends it."))
+    commands = [line.strip() for line in re.findall(r"^  \S*everywire .*$", shown, re.MULTILINE)]
+    assert [re.split("everywire ", command, maxsplit=1)[1].split()[0] for command in commands] == [
+        "get", "set", "watch", "call",
+    ]  # fmt: skip
+    for command in commands:
+        shell(command + (" -n 1" if "watch" in command else ""))
+    python, qt = re.findall(r"^\S+ -c '\n.*?'$", shown, re.MULTILINE | re.DOTALL)
+    assert re.fullmatch(r"35\.0 \d+\n", shell(python))
+    assert shell(qt).splitlines()[-1] == "True 35.0"
+    demo.interrupt()
+    assert demo.end() == ("", "")
+    assert demo.code == Exit.OK
+    assert list(tmp_path.iterdir()) == []
+
+
+def shell(command: str) -> str:
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_host_that_dies_ends_the_demo_with_the_reason(start: Start, tmp_path: Path) -> None:
+    demo = start("demo", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
+    demo.lines_until("Ctrl-C ends it.")
+    children = children_of(demo.process.pid)
+    os.kill(min(children), signal.SIGKILL)
+    assert demo.end() == ("", "everywire: the plant's host was killed by signal 9\n")
+    assert demo.code == Exit.NO_CONNECTION
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
+    demo = start("demo", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
+    demo.lines_until("One process")
+    children = children_of(demo.process.pid)
+    demo.interrupt()
+    _, err = demo.end()
+    assert (demo.code, err) == (Exit.INTERRUPTED, "")
+    assert children
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --------------------------------------------------------------------------------------------------------------- crew
+async def test_a_process_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "PATIENCE", 0.2)
+    async with crew.crew() as people:
+        with pytest.raises(LinkError, match=r"the sleeper has said nothing for 0\.2 s"):
+            await people.run("the sleeper", "-c", "import sys; sys.stdin.read()")
+
+
+async def test_a_process_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "LAST_WISH", 0.2)
+    async with crew.crew() as people:
+        command = "import signal; print(1, flush=True)\nwhile True: signal.pause()"
+        assert await people.run("the deaf one", "-c", command) == 1
+
+
+async def test_the_reason_of_a_death_is_its_last_line() -> None:
+    with pytest.raises(LinkError, match="the failing one ended with exit code 1: ValueError: of this"):
+        async with crew.crew() as people:
+            worker = await people.start("the failing one", "-c", "raise ValueError('of this')")
+            await worker.line()
+
+
+async def test_without_a_runtime_directory_a_private_one_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    async with crew.crew() as people:
+        assert people.directory.stat().st_mode & 0o777 == 0o700
+    assert not people.directory.exists()
+
+
+# -------------------------------------------------------------------------------------------------------------- plant
+async def test_the_thermostat_tells_once_when_it_comes_above_the_limit() -> None:
+    room, heard = Thermostat(), []
+    room.overheated.connect(lambda celsius, sensor: heard.append((celsius, sensor)))
+    for celsius in (LIMIT, LIMIT + 1, LIMIT + 2, LIMIT, LIMIT + 3):
+        room.measure(celsius, "roof")
+    assert heard == [(LIMIT + 1, "roof"), (LIMIT + 3, "roof")]
+
+
+async def test_a_boost_says_how_long_the_target_takes() -> None:
+    room = Thermostat()
+    assert await room.boost(5) == 600
+    assert (room.current, room.error, room.remaining) == (20.5, 0.5, 600)
+    assert await room.boost(20) == 300
+    assert await room.boost() == 0
+
+
+async def test_the_pump_gives_no_water_while_it_is_stopped() -> None:
+    pump = Pump()
+    await pump.stop()
+    assert (pump.mode, pump.flow) == (Mode.STOPPED, 0.0)
+    await pump.start()
+    pump.speed = 0.5
+    assert pump.flow == 6.0
+
+
+# --------------------------------------------------------------------------------------------------------- invitation
+def test_the_command_is_shown_as_it_can_be_called_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "everywire"
+    program.parent.mkdir()
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert everywire_command() == f"{program.with_name('python')} -m everywire"
+    program.write_text("#!/bin/sh\n")
+    assert everywire_command() == str(program)
+    program.chmod(0o755)
+    assert everywire_command() == "everywire"
+    assert f"\n{program.with_name('python')} -c '" in invitation({"local": "local:x", "tcp": "tcp://127.0.0.1:1"})
