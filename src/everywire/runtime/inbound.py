@@ -97,7 +97,7 @@ class InboundLink:
     def cancel(self, door_name: str, token: Any) -> None:
         """Cancel the running call *token*, on the wish of its caller."""
         for task, (door, its_token, _) in self._running.items():
-            if its_token == token and door.name == door_name:
+            if its_token == token and door.name == door_name and not door.member.stream:  # those have their own numbers
                 self.stop(task)
 
     def stop(self, task: asyncio.Task[Any]) -> None:

@@ -58,6 +58,10 @@ class Reader(ByteReader):
         self._levels_left = max_depth
         self._user_number = number_on_wire(TypeId.USER, version)
 
+    def learn(self, types: UserTypes) -> None:
+        """Take what the peer has just said about *types*, for the values that follow."""
+        self._types = {**self._types, **types}
+
     def read_variant(self) -> object:
         """A QVariant as a plain Python value; None for an invalid one."""
         number = self.read_int("u32")

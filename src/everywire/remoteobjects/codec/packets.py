@@ -229,6 +229,7 @@ def _read_body(reader: Reader, packet_id: PacketId) -> Packet:
             return Init(name, _read_values(reader))
         case PacketId.INIT_DYNAMIC:
             definition = read_definition(reader)
+            reader.learn(definition.user_types())
             return InitDynamic(name, definition, _read_values(reader))
         case PacketId.ADD_OBJECT:
             return AddObject(name, reader.read_bool())

@@ -31,7 +31,7 @@ from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
 from everywire.remoteobjects.wire.layout import layout_of, read_definition_of
 from everywire.remoteobjects.wire.qttypes import lower
-from everywire.remoteobjects.wire.replicating import Channel, careful_news
+from everywire.remoteobjects.wire.replicating import Channel, Misfit, careful_news
 from everywire.runtime.node import Node
 from everywire.runtime.pending import PendingCall
 from everywire.runtime.replica import ReplicaLink, ReplicaState
@@ -45,7 +45,7 @@ class ReplicaSession(NodeSession):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node.limits)
-        self._tasks = node.tasks
+        self._tasks, self._refusals = node.tasks, node.refusals
         self._channels: dict[str, Channel] = {}
         self._attaching: dict[str, _Attaching] = {}
         self._streams: weakref.WeakValueDictionary[int, IncomingStream] = weakref.WeakValueDictionary()
@@ -126,6 +126,7 @@ class ReplicaSession(NodeSession):
                 return
             case Skipped():
                 event = self._again(event)
+                self._fail_unreadable(event)
             case PropertyChange() | Invoke():
                 event = careful_news(self.engine, event)  # it came in one chunk with the values it follows
             case RemoveObject():
@@ -134,6 +135,9 @@ class ReplicaSession(NodeSession):
                 pass
         if isinstance(event, Heard):
             event.route.tell(*event.arguments)
+        elif isinstance(event, Misfit):
+            log.warning("%s sent a value that does not fit: %s", event.name, event.problem)
+            self._refusals["misfits"] += 1
         else:
             super().other(event)
 
@@ -216,6 +220,14 @@ class ReplicaSession(NodeSession):
             attaching.done.set_exception(error)
         else:
             attaching.done.set_result(None)
+
+    def _fail_unreadable(self, event: Any) -> None:
+        """End the wait for an object whose values cannot be read; its name stands behind the packet's number."""
+        if isinstance(event, Skipped) and event.body[:2] in (b"\x02\0", b"\x03\0"):  # Init, InitDynamic
+            end = 6 + int.from_bytes(event.body[2:6], "little")
+            attaching = self._attaching.get(event.body[6:end].decode("utf-16-le", "replace"))
+            if attaching is not None and not attaching.done.done():
+                attaching.done.set_exception(event.error)
 
     def _again(self, event: Skipped) -> Any:
         """Read a packet again whose types an object in the same chunk has announced."""

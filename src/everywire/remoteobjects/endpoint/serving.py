@@ -223,12 +223,15 @@ class HostSession(InboundLink):
     # What the gate calls.
 
     def refused(self, door: Door, token: Any, fault: Fault) -> None:
-        """Answer a call with *fault*."""
-        self._refuse(door.name, token, fault)
+        """Answer a call, or end a stream, with *fault*; a stream's token is its number and no serial of a call."""
+        if door.member.stream:
+            self.stream_failed(token, fault)
+        else:
+            self._refuse(door.name, token, fault)
 
     def other(self, event: Any) -> None:
         """Handle what is not a call."""
-        kind = type(event)
+        kind = event.__class__
         if kind is AddObject:
             self._attach(event)
         elif kind is RemoveObject:

@@ -35,7 +35,8 @@ class OutgoingStream:
         door = self._door
         authorize(self._session, door, raw)
         parameters = door.member.parameters
-        arguments = door.check(tuple(lift(p.type, value) for p, value in zip(parameters, raw, strict=False)))
+        lifted = tuple(lift(p.type, value) for p, value in zip(parameters, raw, strict=False))
+        arguments = door.check((*lifted, *raw[len(lifted) :]))
         work = self._run(arguments)
         self._session.start_task(door, self._number, work, lambda _: self._session.stream_ended(self._number))
         self._task = self._session.task_of(door, self._number)
@@ -117,12 +118,15 @@ class IncomingStream(AsyncIterator[Any]):
             self._session.close_stream(self.number)
 
     def arrived(self, raw: Any) -> None:
-        """Take an item."""
+        """Take an item; one that does not fit ends the stream."""
         node = self._member.result
+        if self._end is not None:
+            return
         try:
             self._items.append(raw if node is None else lift(node, raw))
         except ModelError as error:
             self.ended(error)
+            self._session.close_stream(self.number)
             return
         self._ready.set()
 

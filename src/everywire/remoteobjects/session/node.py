@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -157,7 +157,7 @@ class NodeSession:
     def received(self, data: bytes) -> None:
         """Take one chunk: results to their callers, news to their replicas, in order."""
         for event in self.engine.receive_data(data):
-            kind = type(event)
+            kind = event.__class__
             if kind is Answered:
                 if not event.call.done():
                     event.call.set_result(event.value)
@@ -274,7 +274,7 @@ _PLAIN: Final = Waiting(lambda _data, _start, _end: Odd, lambda raw: raw, None)
 
 
 @asynccontextmanager
-async def open_session(url: str, *, limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[NodeSession]:
+async def open_session(url: str, *, limits: Limits = DEFAULT_LIMITS) -> AsyncGenerator[NodeSession, None]:
     """Connect to a host of Qt Remote Objects without the object model."""
     session = NodeSession(limits)
     await session.open(url)

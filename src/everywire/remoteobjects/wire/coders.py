@@ -119,8 +119,8 @@ def _helpers(types: Types) -> dict[str, Any]:
             found[f"to_int{place}"] = partial(enum_number, node)
             found[f"from_int{place}"] = partial(enum_member, node)
         elif _kind_of(node)[0] == "general":
-            found[f"general{place}"] = lambda value, node=node: variant(node, value)
-            found[f"read{place}"] = lambda data, start, end, node=node: _read_general(node, data, start, end)
+            found[f"general{place}"] = partial(variant, node)
+            found[f"read{place}"] = partial(_read_general, node)
     return found
 
 

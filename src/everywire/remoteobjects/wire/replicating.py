@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from everywire.errors import Code, Fault, ModelError, SignatureMismatch
 from everywire.model import MISSING, Contract, Kind, Member, Object, contract_of
 from everywire.model.building import build_class
@@ -34,11 +36,11 @@ class Link(Protocol):
     frames: list[bytes]
     loop: Any
 
-    def write(self, data: bytes) -> None:
+    def write(self, frame: bytes, /) -> None:
         """Write at once."""
         ...
 
-    def join(self, frame: bytes) -> None:
+    def join(self, frame: bytes, /) -> None:
         """Write with the others of this turn."""
         ...
 
@@ -71,6 +73,13 @@ class Route:
         tell: Callable[..., None],
     ) -> None:
         self.decode, self.lift, self.tell = decode, lift_, tell
+
+
+class Misfit(msgspec.Struct, frozen=True, gc=False):
+    """A value arrived that does not fit the type of our class: the replica keeps what it has."""
+
+    name: str
+    problem: str
 
 
 class Ignored:
@@ -315,8 +324,8 @@ def careful_news(engine: Engine, packet: Packet) -> Any:
         return IGNORED if route is _NOTIFY else packet
     try:
         return Heard(route, route.lift(raw))
-    except ModelError:
-        return packet
+    except ModelError as error:
+        return Misfit(packet.name, str(error))
 
 
 def _sent(ours: Type, theirs: Type) -> Type:

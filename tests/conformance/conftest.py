@@ -1,0 +1,66 @@
+"""What conformance tests are given: a place on each wire of the table, one after the other or in pairs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.conformance.wires import WIRES, Place, Wire
+
+Certificates = tuple[Path, Path]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """The listener's certificate with its key, and the authority that issued it."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(folder / "host.pem")
+    return folder / "host.pem", folder / "ca.pem"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short, because a socket path has room for 106 bytes only."""
+    with tempfile.TemporaryDirectory(prefix="ew-") as name:
+        yield Path(name)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    names = metafunc.fixturenames
+    if "place" in names:
+        metafunc.parametrize("place", WIRES, indirect=True, ids=lambda wire: wire.name)
+    if "far_place" in names:
+        remote = [wire for wire in WIRES if wire.between_processes]
+        metafunc.parametrize("far_place", remote, indirect=True, ids=lambda wire: wire.name)
+    if "other_place" in names:
+        metafunc.parametrize("other_place", WIRES, indirect=True, ids=lambda wire: f"to_{wire.name}")
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
+    """A place on every wire."""
+    return _place(request.param, folder, certificates)
+
+
+@pytest.fixture
+def far_place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
+    """A place on every wire that leads to other processes."""
+    return _place(request.param, folder, certificates)
+
+
+@pytest.fixture
+def other_place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
+    """A second place, on every wire in turn."""
+    second = folder / "other"
+    second.mkdir()
+    return _place(request.param, second, certificates)
+
+
+def _place(wire: Wire, folder: Path, certificates: Certificates) -> Place:
+    return Place(wire, folder, *certificates)

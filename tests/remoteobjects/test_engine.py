@@ -1,0 +1,158 @@
+"""The state machine of one link by transcript; what holds for any bytes is in tests/laws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from everywire import Code, Fault
+from everywire.codec.qdatastream import Reader
+from everywire.remoteobjects.codec import (
+    Handshake,
+    Invoke,
+    InvokeReply,
+    ObjectList,
+    Ping,
+    Pong,
+    UserTyped,
+    encode_packet,
+)
+from everywire.remoteobjects.codec.faults import encode_fault_reply
+from everywire.remoteobjects.engine import (
+    Answered,
+    Broken,
+    Engine,
+    Failed,
+    Odd,
+    Skipped,
+    Waiting,
+    change_head,
+    invoke_head,
+    reply_head,
+    serials,
+)
+
+HELLO = encode_packet(Handshake("QtRO 2.0"))
+
+
+def greeted(**waiting: Any) -> Engine:
+    """Return a node's engine after the handshake; calls wait at the object *it* under the serials of *waiting*."""
+    engine = Engine(host=False)
+    assert engine.receive_data(HELLO) == [Handshake("QtRO 2.0")]
+    table = {int(serial[1:]): (Waiting(lambda *_: Odd, lift, None), serial) for serial, lift in waiting.items()}
+    engine.routes[reply_head("it")] = table
+    return engine
+
+
+def test_a_host_greets_once_and_a_node_never() -> None:
+    host = Engine(host=True)
+    assert (host.data_to_send(), host.data_to_send(), Engine(host=False).data_to_send()) == (HELLO, b"", b"")
+    host.send(Pong("a"))
+    host.send(Pong("b"))
+    assert host.data_to_send() == encode_packet(Pong("a")) + encode_packet(Pong("b"))
+
+
+def test_a_node_hears_nothing_before_the_greeting() -> None:
+    (event,) = Engine(host=False).receive_data(encode_packet(ObjectList(())))
+    assert isinstance(event, Broken)
+    assert "did not begin with a handshake" in str(event.error)
+
+
+@pytest.mark.parametrize("version", ["QtRO 1.3", "", "QtRO 2.1"])
+def test_another_version_is_named(version: str) -> None:
+    (event,) = Engine(host=False).receive_data(encode_packet(Handshake(version)))
+    assert isinstance(event, Broken)
+    assert repr(version) in str(event.error)
+
+
+def test_a_second_greeting_breaks_the_link() -> None:
+    (event,) = greeted().receive_data(HELLO)
+    assert isinstance(event, Broken)
+    assert "second handshake" in str(event.error)
+
+
+def test_qt_5_is_recognized_by_its_first_bytes() -> None:
+    (event,) = Engine(host=False).receive_data(b"\x00\x00\x00\x16")
+    assert isinstance(event, Broken)
+    assert "Qt 5" in str(event.error)
+    (event,) = greeted().receive_data(b"\x00\x00\x00\x16")
+    assert isinstance(event, Broken)
+    assert "Qt 5" not in str(event.error), "only as the greeting"
+
+
+def test_each_side_accepts_only_what_the_other_says() -> None:
+    (event,) = Engine(host=True).receive_data(encode_packet(Pong("a")))
+    assert isinstance(event, Broken)
+    (event,) = greeted().receive_data(encode_packet(Ping("a")))
+    assert isinstance(event, Broken)
+
+
+def test_a_reply_finds_its_call_once() -> None:
+    engine = greeted(s1=lambda raw: raw * 2)
+    reply = encode_packet(InvokeReply("it", 1, 21))
+    assert engine.receive_data(reply) == [Answered("s1", 42)]
+    assert engine.receive_data(reply) == [InvokeReply("it", 1, 21)]
+    other = InvokeReply("other", 1, 21)
+    assert engine.receive_data(encode_packet(other)) == [other]
+
+
+def test_a_result_that_cannot_be_lifted_fails_its_call() -> None:
+    def refuse(raw: object) -> object:
+        raise Fault(Code.INTERNAL, f"not {raw}")
+
+    (event,) = greeted(s1=refuse).receive_data(encode_packet(InvokeReply("it", 1, 5)))
+    assert isinstance(event, Failed)
+    assert (event.call, event.fault.message) == ("s1", "not 5")
+
+
+def test_a_result_of_an_unknown_type_fails_its_call_and_any_other_packet_is_skipped() -> None:
+    engine = greeted(s1=lambda raw: raw)
+    pod = UserTyped("Pod", b"1234")
+    (event,) = engine.receive_data(encode_packet(InvokeReply("it", 1, pod)))
+    assert isinstance(event, Failed)
+    assert event.fault.code is Code.INTERNAL
+    for packet in (InvokeReply("it", 9, pod), Invoke("it", 0, 1, (pod,))):  # type: ignore[arg-type]
+        (event,) = engine.receive_data(encode_packet(packet))
+        assert isinstance(event, Skipped)
+        assert "Pod" in str(event.error)
+
+
+def test_a_fault_fails_its_call_and_one_for_nobody_is_skipped() -> None:
+    engine = greeted(s1=lambda raw: raw)
+    fault = encode_fault_reply("it", 1, Fault(Code.ABORTED, "no"))
+    first, second = engine.receive_data(fault + fault)
+    assert isinstance(first, Failed)
+    assert (first.call, first.fault.code) == ("s1", Code.ABORTED)
+    assert isinstance(second, Skipped)
+
+
+def test_a_head_names_packet_object_and_index() -> None:
+    heads = {
+        change_head("it", 0),
+        change_head("it", 1),
+        change_head("ti", 0),
+        invoke_head("it", 0, 0),
+        reply_head("it"),
+    }
+    assert len(heads) == 5
+    assert encode_packet(InvokeReply("it", 1, 5))[4:].startswith(reply_head("it"))
+    assert encode_packet(Invoke("it", 2, 3, ()))[4:].startswith(invoke_head("it", 2, 3))  # type: ignore[arg-type]
+
+
+def test_a_head_that_goes_on_behind_its_frame_is_no_call() -> None:
+    """Found by the laws: a name whose length reaches into the next frame."""
+
+    class General:
+        def decode(self, _route: object, data: bytes, start: int, end: int) -> object:
+            return Reader(data, start, end).read_variant()
+
+    frame = b"\x06\0\0\0" + invoke_head("it", 0, 1) + bytes(20)
+    engine = Engine(host=True, routes={invoke_head("it", 0, 1): General()})
+    (event,) = engine.receive_data(frame)
+    assert isinstance(event, Broken)
+
+
+def test_serials_count_from_one_and_around_before_the_sign() -> None:
+    numbers = serials()
+    assert [next(numbers) for _ in range(3)] == [1, 2, 3]
