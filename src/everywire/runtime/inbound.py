@@ -68,7 +68,15 @@ class InboundLink:
         if self._backlog:
             self._backlog += events
             return
-        self._drive(events)
+        outbox = self.outbox
+        outbox.begin()
+        previous = current_link.set(self)
+        try:
+            run_to_end(drive(self, events))
+        finally:
+            current_link.reset(previous)
+            self.door = None
+            outbox.flush()
 
     def congested(self) -> None:
         """Stop serving: the peer does not take what it was sent; cut it when that lasts and the limits say so."""
@@ -180,17 +188,6 @@ class InboundLink:
 
     # Private.
 
-    def _drive(self, events: Iterable[Any]) -> None:
-        outbox = self.outbox
-        outbox.begin()
-        previous = current_link.set(self)
-        try:
-            run_to_end(drive(self, events))
-        finally:
-            current_link.reset(previous)
-            self.door = None
-            outbox.flush()
-
     def _go_on(self) -> None:
         if self.closed or self.outbox.congested or self._refill_timer is not None:
             return
@@ -200,7 +197,7 @@ class InboundLink:
             self.credit = UNLIMITED
         backlog, self._backlog = self._backlog, []
         if backlog:
-            self._drive(backlog)
+            self.receive(backlog)
         if not self._backlog and not self.outbox.congested:
             self._resume_reading()
 

@@ -51,7 +51,7 @@ class Connection(Protocol):
         """Bytes given to `write` that the kernel has not taken yet."""
         ...
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, /) -> None:
         """Send `data`, at once when nothing waits before it; silently ignored after loss or `close`.
 
         `Receiver.paused` may be called from within.
