@@ -28,7 +28,6 @@ NEEDS_EXTRAS: Final = ("cli", "inspector")
 
 RUNS_CODE: Final[dict[str, str]] = {
     "model/compile.py": "exec: accessors and checks per class, from literals and our own identifiers only",
-    "model/reading.py": "eval: annotations that the class's own source wrote as text",
 }
 """Modules that may call eval, exec or compile, and on what; never on anything from a wire."""
 

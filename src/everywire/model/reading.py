@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 import inspect
 import sys
+import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from threading import RLock
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from everywire.errors import ModelError
 from everywire.model.annotations import bounded, hints_of, type_of, unit_of, unresolved
@@ -112,8 +113,9 @@ def _property_annotation(cls: type[Object], name: str) -> Any:
     if isinstance(annotation, str):
         module = sys.modules.get(owner.__module__)
         known = {"Property": Property, **({} if module is None else vars(module))}
+        one = types.SimpleNamespace(__annotations__={name: annotation})  # one alone: others may not be importable
         try:
-            annotation = eval(annotation, known, _scope(owner))  # noqa: S307  the class's own source text
+            annotation = get_type_hints(one, known, _scope(owner), include_extras=True)[name]
         except (NameError, AttributeError, SyntaxError, TypeError) as error:
             raise unresolved(error) from None
     origin: Any = get_origin(annotation)
