@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import enum
+import inspect
 import os
 import re
 import socket
@@ -9,9 +12,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from types import FunctionType
+from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
+import trustme
+from cryptography import x509
+
+import everywire
+from everywire.model.annotations import type_of
+from everywire.remoteobjects.wire.qttypes import qt_type
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -48,8 +63,8 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, name]
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -74,7 +89,7 @@ def run(folder: Path, *command: str) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_python_block_compiles(document: Path) -> None:
     for block in blocks(document):
-        compile(block, str(document), "exec")
+        compile(block, str(document), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -93,8 +108,119 @@ def test_the_programs_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
         assert pump.stdout.read() == "the pump has stopped\n"
 
 
+def test_the_command_lines_of_the_readme_work_beside_its_host(tmp_path: Path) -> None:
+    programs(ROOT / "README.md", tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = dict(re.findall(r"^everywire (\w+) +(.*?)(?: +#.*)?$", text, re.MULTILINE))
+    assert list(lines) == ["list", "get", "set", "call", "watch", "serve"]
+    verbs = {verb: ("-m", "everywire", verb, "--timeout", "10", *rest.split()) for verb, rest in lines.items()}
+    with running(tmp_path, "host.py"):
+        said = [run(tmp_path, *verbs[verb]) for verb in ("list", "get", "set", "call")]
+        with running(tmp_path, *verbs["watch"]) as watching:
+            assert watching.stdout is not None
+            said.append(watching.stdout.readline())
+    assert said[0].endswith("Keeps one room warm.\n")
+    assert said[1:] == ["21.0 Cel\n", "22.0 Cel\n", "300\n", "target      22.0 Cel\n"]
+    with running(tmp_path, "-m", "everywire", "serve", *lines["serve"].split()):
+        assert "Thermostat" in run(tmp_path, *verbs["list"][:-1], "local:lobby")
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "local:echo", "localabstract:echo-docs", "memory:echo"])
 def test_the_echo_of_the_transport_page_runs_on_every_address(tmp_path: Path, address: str) -> None:
     programs(ROOT / "docs" / "transport.md", tmp_path)
     transport = address.partition(":")[0]
     assert run(tmp_path, "echo.py", address) == f"b'hello\\n' {transport}\n"
+
+
+def test_the_tls_program_of_the_transport_page_runs(tmp_path: Path) -> None:
+    programs(ROOT / "docs" / "transport.md", tmp_path)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    for name in ("host", "client"):
+        certificate = authority.issue_cert("localhost", common_name=name)
+        certificate.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    subject = x509.load_pem_x509_certificate((tmp_path / "client.pem").read_bytes()).subject.rfc4514_string()
+    program = tmp_path / "secure.py"  # trustme adds an organization to the subject
+    program.write_text(program.read_text(encoding="utf-8").replace("CN=client", subject), encoding="utf-8")
+    assert run(tmp_path, "secure.py") == f"{subject} 0.5\n"
+
+
+async def test_the_guide_is_one_program(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": __name__}
+    for block in blocks(ROOT / "docs" / "guide.md"):
+        code = compile(block, "guide.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        running_block = FunctionType(code, names)()
+        if inspect.isawaitable(running_block):
+            await running_block
+    printed = capsys.readouterr().out
+    assert "Reading(volts=4.5, channel=3, note=None)\n" in printed
+    assert "Code.FAILED_PRECONDITION the meter is off True\n" in printed
+
+
+def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
+    assert programs(ROOT / "docs" / "howto" / "testing.md", tmp_path) == {"test_meter.py"}
+    (tmp_path / "pytest.ini").touch()
+    assert "2 passed" in run(tmp_path, "-m", "pytest", "-p", "no:cacheprovider", "test_meter.py")
+
+
+def test_the_program_with_two_threads_says_what_it_promises(tmp_path: Path) -> None:
+    programs(ROOT / "docs" / "howto" / "threads.md", tmp_path)
+    assert [round(float(word), 6) for word in run(tmp_path, "gui.py").split()] == [0.8, 0.3, 0.3, 0.8, 0.3]
+
+
+def test_the_index_names_every_page() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / target).resolve() for target in LINK.findall(index.read_text(encoding="utf-8"))}
+    assert {path.resolve() for path in (ROOT / "docs").rglob("*.md")} <= linked | {index.resolve()}
+
+
+# -------------------------------------------------------------------------------------- the type table of Qt's wire
+class Level(enum.Enum):
+    LOW = 1
+
+
+class Options(enum.Flag):
+    A = 1
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+
+
+class Pair(msgspec.Struct, frozen=True):
+    x: int
+
+
+SAMPLES: dict[str, Any] = {
+    **{name: getattr(everywire, name) for name in ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32")},
+    **{kind.__name__: kind for kind in (bool, int, float, str, bytes, datetime, date, time, timedelta, UUID)},
+    "Enum": Level,
+    "Flag": Options,
+    "list[str]": list[str],
+    "list": list[int],
+    "tuple": tuple[int, str],
+    "dict": dict[int, float],
+    "dataclass": Point,
+    "msgspec.Struct": Pair,
+    "T | None": float | None,
+    "Any": Any,
+}
+"""An annotation for each word of the table."""
+
+
+def table_of_types() -> dict[str, str]:
+    """Return the Qt type beside each Python type of the table."""
+    text = (ROOT / "docs" / "wires" / "remoteobjects.md").read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for line in re.findall(r"^\| `.*$", text.partition("## Types")[2].partition("\n## ")[0], re.MULTILINE):
+        python, qt = (cell.split(" · ") for cell in line.strip("| ").replace("\\|", "¦").split(" | "))
+        for place, words in enumerate(python):
+            kind = re.findall(r"`(.+?)`", qt[min(place, len(qt) - 1)])[0]
+            found |= {word.replace("¦", "|"): kind for word in re.findall(r"`(.+?)`", words)}
+    return found
+
+
+def test_the_type_table_of_the_qt_page_says_what_the_wire_does() -> None:
+    assert table_of_types() == {word: qt_type(type_of(sample)).name for word, sample in SAMPLES.items()}

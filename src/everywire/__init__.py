@@ -1,5 +1,10 @@
 """everywire: one object, every wire. A typed Python class is published at once over many inter-process mechanisms.
 
+Declare with `Object`, `prop`, `computed`, `signal`, `slot`; publish with `Node` or `serve`; use from elsewhere with
+`connect`; look with `link_of`, `contract_of`, `members`, `current_call`; guard with `Policy`, `allow`, `Limits`.
+What goes wrong is an `EverywireError`; the answer to a call that failed is a `Fault`. `everywire.testing` has fakes,
+`everywire.transport` byte streams without objects.
+
 The names below are loaded when they are first used, so that `import everywire` costs next to nothing.
 """
 
@@ -32,8 +37,11 @@ if TYPE_CHECKING:
     from everywire.memory import Memory
     from everywire.model import (
         BoundSignal,
+        Caller,
         Computed,
         Contract,
+        Kind,
+        Member,
         Object,
         Property,
         Range,
@@ -56,11 +64,12 @@ if TYPE_CHECKING:
     )
     from everywire.remoteobjects import RemoteObjects
     from everywire.runtime.connecting import connect
-    from everywire.runtime.gate import current_call
-    from everywire.runtime.limits import Limits
+    from everywire.runtime.gate import CurrentCall, current_call
+    from everywire.runtime.limits import Limits, SlowPeer
     from everywire.runtime.node import Node
-    from everywire.runtime.policy import Policy, Role, allow
-    from everywire.runtime.replica import ReplicaState, link_of, members
+    from everywire.runtime.pending import PendingCall
+    from everywire.runtime.policy import Policy, Role, allow, roles
+    from everywire.runtime.replica import ReplicaLink, ReplicaState, link_of, members
     from everywire.runtime.serving import serve
 
 _MODULES: Final = {
@@ -70,17 +79,19 @@ _MODULES: Final = {
         "RemoteProtocolError", "SignatureMismatch", "UnsupportedPlatform", "WrongThread",
     ),
     "everywire.model": (
-        "BoundSignal", "Computed", "Contract", "Object", "Property", "Range", "Signal", "Unit", "computed",
-        "contract_of", "f32", "i16", "i32", "i64", "i8", "prop", "signal", "slot", "u16", "u32", "u64", "u8",
+        "BoundSignal", "Caller", "Computed", "Contract", "Kind", "Member", "Object", "Property", "Range", "Signal",
+        "Unit", "computed", "contract_of", "f32", "i16", "i32", "i64", "i8", "prop", "signal", "slot", "u16", "u32",
+        "u64", "u8",
     ),
     "everywire.memory": ("Memory",),
     "everywire.remoteobjects": ("RemoteObjects",),
     "everywire.runtime.connecting": ("connect",),
-    "everywire.runtime.gate": ("current_call",),
-    "everywire.runtime.limits": ("Limits",),
+    "everywire.runtime.gate": ("CurrentCall", "current_call"),
+    "everywire.runtime.limits": ("Limits", "SlowPeer"),
     "everywire.runtime.node": ("Node",),
-    "everywire.runtime.policy": ("Policy", "Role", "allow"),
-    "everywire.runtime.replica": ("ReplicaState", "link_of", "members"),
+    "everywire.runtime.pending": ("PendingCall",),
+    "everywire.runtime.policy": ("Policy", "Role", "allow", "roles"),
+    "everywire.runtime.replica": ("ReplicaLink", "ReplicaState", "link_of", "members"),
     "everywire.runtime.serving": ("serve",),
 }  # fmt: skip
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
@@ -90,17 +101,21 @@ __all__ = (
     "AddressError",
     "AddressInUse",
     "BoundSignal",
+    "Caller",
     "Code",
     "Computed",
     "Contract",
+    "CurrentCall",
     "EverywireError",
     "Fault",
     "ForkedError",
     "InsecureBind",
+    "Kind",
     "LimitExceeded",
     "Limits",
     "LinkError",
     "LocalProtocolError",
+    "Member",
     "Memory",
     "MissingExtra",
     "ModelError",
@@ -108,15 +123,18 @@ __all__ = (
     "Node",
     "Object",
     "OutOfRange",
+    "PendingCall",
     "Policy",
     "Property",
     "Range",
     "RemoteObjects",
     "RemoteProtocolError",
+    "ReplicaLink",
     "ReplicaState",
     "Role",
     "Signal",
     "SignatureMismatch",
+    "SlowPeer",
     "Unit",
     "UnsupportedPlatform",
     "WrongThread",
@@ -133,6 +151,7 @@ __all__ = (
     "link_of",
     "members",
     "prop",
+    "roles",
     "serve",
     "signal",
     "slot",

@@ -193,3 +193,21 @@ def test_a_value_cut_short_is_always_noticed(data: st.DataObject, value: object)
     whole = encode(value)
     with pytest.raises(RemoteProtocolError):
         decode(whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+def test_names_that_a_peer_makes_up_are_not_kept() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            for long in (user(f"{number}" + "x" * 500_000), zoned(f"{number}" + "x" * 250_000)):
+                with contextlib.suppress(RemoteProtocolError):
+                    decode(long)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def zoned(name: str) -> bytes:
+    """A QDateTime in the zone *name*."""
+    text = name.encode("utf-16-le")
+    return u32(16) + b"\0" + (2_460_000).to_bytes(8, "little") + bytes(4) + b"\3" + u32(len(text)) + text

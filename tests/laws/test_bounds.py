@@ -129,3 +129,22 @@ def test_a_host_greets_and_a_node_waits_for_the_greeting() -> None:
     assert host.data_to_send() == HANDSHAKE
     assert host.data_to_send() == node.data_to_send() == b""
     assert len(KINDS) > 30
+
+
+def test_a_frame_that_comes_in_crumbs_costs_no_more_than_its_bytes() -> None:
+    def act() -> None:
+        rig: Rig = HostRig(fast=True)
+        rig.engine.receive_data(struct.pack("<I", MAX_FRAME))
+        for _ in range(MAX_FRAME // 2 - 1):
+            assert rig.engine.receive_data(bytes(2)) == []
+
+    assert grown(act) < 256 * KIB
+
+
+@pytest.mark.parametrize("packet_id", [6, 7, 8])
+def test_a_name_longer_than_its_frame_is_looked_at_once(packet_id: int) -> None:
+    body = struct.pack("<HI", packet_id, 0xFFFFFFFF) + bytes(20)
+    chunk = (struct.pack("<I", len(body)) + body) * 1000
+    for fast in (True, False):
+        (event,) = HostRig(fast=fast).engine.receive_data(chunk)
+        assert type(event) is Broken

@@ -391,3 +391,23 @@ async def test_a_forked_child_gives_up_its_copy_of_a_link() -> None:
 async def test_a_link_error_is_raised_when_the_only_attempt_finds_no_server() -> None:
     with pytest.raises(LinkError):
         find_server("memory:nowhere")
+
+
+async def test_what_an_observer_of_the_state_changes_at_the_source_arrives() -> None:
+    async with kitchen() as (node, source), connect(URL, "oven", Oven) as oven:
+        states, changes = states_of(oven), Heard()
+        Oven.current.on_change(oven, changes)
+        beeps = Heard()
+        oven.beeped.connect(beeps)
+
+        def warm(state: ReplicaState) -> None:
+            if state is VALID:
+                source.current = 99.0
+                source.beeped.emit(3, [])
+
+        link_of(oven).state_changed.connect(warm)
+        node.withdraw("oven")
+        await states.wait(1)
+        node.publish(source, "oven")
+        await beeps.wait(1)
+        assert oven.current == 99.0

@@ -106,3 +106,13 @@ async def test_a_stream_that_is_dropped_is_closed_at_the_source() -> None:
         gc.collect()
         while source.seen != ["closed"]:
             await asyncio.sleep(0)
+
+
+async def test_a_stream_that_another_thread_drops_is_closed_in_the_loops_thread() -> None:
+    source = Oven()
+    async with pair(source) as oven:
+        streams = [oven.count(1)]
+        assert await anext(streams[0]) == 0
+        await asyncio.to_thread(streams.clear)
+        while source.seen != ["closed"]:
+            await asyncio.sleep(0)

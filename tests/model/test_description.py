@@ -290,3 +290,16 @@ def test_the_classes_of_a_contract_go_with_it() -> None:
 
     read_description(described(types={"Forgotten": {"fields": [parameter("f64")]}}))
     assert count() == 0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"members": [{"kind": "slot", "name": f"m{n}", "parameters": []} for n in range(5000)]},
+        {"members": [{"kind": "slot", "name": "m", "parameters": [{"name": "p", "type": "f64"}] * 300}]},
+        {"members": [], "types": {"E": {"members": {f"a{n}": n for n in range(5000)}}}},
+    ],
+)
+def test_a_description_larger_than_any_real_one_is_refused(raw: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="are the most"):
+        read_description(json.dumps({"name": "C", **raw}).encode())

@@ -238,7 +238,7 @@ class CoroutineOfStream(Object):
         (Nonsense, "importable"),
         (Complex, "the type complex cannot go on a wire"),
         (BadDefault, "its initial value does not fit: expected float, got str"),
-        (OutOfBounds, "its initial value does not fit: 50.0 is not within"),
+        (OutOfBounds, "its initial value does not fit: 50.0 is not at most 35"),
         (BoundedText, "only numbers have a minimum"),
         (UntypedComputed, "needs a type"),
         (UntypedParameter, "the parameter 'x' needs a type"),

@@ -65,3 +65,15 @@ async def test_a_host_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(LinkError, match="nobody"):
         async with connect(f"local:{folder}/nobody", "desk", timeout=0):
             pass
+
+
+async def test_a_host_that_cannot_listen_leaves_nothing_at_its_objects(folder: Path) -> None:
+    desk = Desk()
+    async with hosting(folder, desk=Desk()) as (_, url), Node(limits=QUICK) as second:
+        second.publish(desk, "desk")
+        before = dict(desk._everywire.listeners)
+        with pytest.raises(AddressInUse):
+            await second.serve(url)
+        assert {name: len(heard) for name, heard in desk._everywire.listeners.items() if heard} == {
+            name: len(heard) for name, heard in before.items() if heard
+        }

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everywire import Object, Property, i32, prop, signal, slot
+from everywire import ModelError, Object, Property, i32, prop, signal, slot
 from everywire.model import Kind, contract_of
 from everywire.model.building import build_class
 from everywire.model.types import ANY, BOOL, DATE, DATETIME, STR, EnumType, Float, Int, OptionalOf
@@ -24,9 +24,11 @@ from everywire.remoteobjects.codec import (
     encode_definition,
 )
 from everywire.remoteobjects.wire.layout import (
+    MOST_OVERLOADS,
     Layout,
     adapt,
     definition_of,
+    enum_type,
     layout_of,
     loosened,
     push_name,
@@ -250,9 +252,9 @@ def test_no_name_of_a_foreign_class_reaches_what_belongs_to_the_object() -> None
 
 
 def test_thousands_of_overloads_are_read_in_no_time() -> None:
-    methods = tuple(MethodDef(f"f({'int,' * (n % 5)}int)") for n in range(20_000))
+    methods = tuple(MethodDef(f"f({'int,' * (n % 5)}int)") for n in range(4000))
     contract, layout = read_definition_of(ClassDefinition(methods=methods), "x")
-    assert len(contract.members) == len(layout.slots) == 20_000
+    assert len(contract.members) == len(layout.slots) == MOST_OVERLOADS
 
 
 ODD: Final = ["x", "_x", "_", "pushX", "xChanged", "class", "__class__", "f(int)", "f(", "<"]
@@ -407,3 +409,33 @@ def test_a_present_value_that_does_not_fit_makes_the_property_loose() -> None:
     types = [member.type for member in loosened(contract, layout, (None, 1.5)).members.values()]
     assert types == [ANY, Float(), ANY]
     assert OptionalOf(DATE) != Nullable(DATE)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        ClassDefinition(methods=tuple(MethodDef(f"m{n}()") for n in range(5000))),
+        ClassDefinition(methods=(MethodDef(f"m({','.join(['int'] * 300)})"),)),
+    ],
+)
+def test_a_class_larger_than_any_real_one_is_refused_before_it_costs_time(definition: ClassDefinition) -> None:
+    with pytest.raises(ModelError, match="are the most"):
+        read_definition_of(definition, "hall")
+
+
+def test_members_of_one_name_are_left_out_when_they_are_too_many_to_compare() -> None:
+    definition = ClassDefinition(
+        methods=(*[MethodDef("m(int)")] * 4000, MethodDef("other()")),
+        signals=(SignalDef("s()"),) * 66,
+        properties=(PropertyDef("p", "int"),) * 2 + (PropertyDef("q", "int"),) * 20,
+    )
+    contract, layout = read_definition_of(definition, "hall")
+    assert len(contract.of_kind(Kind.SLOT)) == MOST_OVERLOADS + 1
+    assert len(contract.of_kind(Kind.SIGNAL)) == MOST_OVERLOADS
+    assert layout.slots["other"] == 4000
+    _, adapted = adapt(contract, contract, layout, exact=False)
+    assert adapted.slots == layout.slots
+
+
+def test_an_enum_with_more_names_than_any_real_one_is_a_number() -> None:
+    assert enum_type(EnumDef("E", False, False, 4, tuple((f"k{n}", n) for n in range(5000)))) == Int(32)

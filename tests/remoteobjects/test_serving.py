@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
+import weakref
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from everywire import Code, Fault, Limits, Object, Policy, Property, Role, connect, prop, signal, slot, u16
+from everywire import Code, Fault, Limits, Object, Policy, Property, Role, allow, connect, prop, signal, slot, u16
 from everywire.remoteobjects.codec import (
     AddObject,
     CallKind,
@@ -27,6 +30,7 @@ from everywire.remoteobjects.codec import (
     UserTyped,
     encode_packet,
 )
+from everywire.remoteobjects.wire.hosting import HostedObject
 from tests.remoteobjects.peers import at_once, hosting, raw_node
 
 ADD, COUNT, LABEL, NOTHING = 2, 3, 4, 5  # pushTarget and pushMode come first
@@ -319,6 +323,58 @@ async def test_a_stranger_sees_no_objects_and_can_neither_attach_nor_call(folder
         assert not any(isinstance(packet, InitDynamic) for packet in peer.seen)
 
 
+async def test_a_stranger_does_not_learn_from_wrong_arguments_that_there_is_something_to_call(folder: Path) -> None:
+    strangers = Policy(role=lambda _: Role.STRANGER)
+    async with hosting(folder, policy=strangers, it=Machine()) as (_, url), raw_node(url, extended=True) as peer:
+        absent = await peer.refusal(call(99))
+        for arguments in ((1, 2, 3), ("text",), (1.5,)):
+            refused = await peer.refusal(call(ADD, *arguments))
+            assert (refused.code, refused.message) == (absent.code, absent.message)
+
+
+async def test_a_caller_who_may_not_use_a_slot_is_told_that_and_not_what_is_wrong_with_the_arguments(
+    folder: Path,
+) -> None:
+    policy = allow(Role.ADMIN, Machine.add)
+    policy.role = lambda _: Role.OPERATOR
+    async with hosting(folder, policy=policy, it=Machine()) as (_, url), raw_node(url, extended=True) as peer:
+        assert (await peer.refusal(call(ADD, "text"))).code is Code.PERMISSION_DENIED
+
+
+async def test_a_stranger_may_send_small_frames_only(folder: Path) -> None:
+    strangers = Policy(role=lambda _: Role.STRANGER)
+    async with hosting(folder, policy=strangers, it=Machine()) as (node, url):
+        async with raw_node(url) as peer:
+            await peer.send(Ping("x" * 10_000))
+            await peer.ended()
+        assert node.refusals["protocol"] == 1
+        strangers.role = lambda _: Role.VIEWER
+        async with raw_node(url) as peer:
+            await peer.fence("x" * 10_000)
+
+
+async def test_names_from_the_wire_cannot_forge_lines_in_the_log(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "everywire")
+    async with hosting(folder, it=Machine()) as (_, url), raw_node(url) as peer:
+        await peer.send(call(ADD, 1, name="it\n2026 root logged in \x1b[2J" + "x" * 100_000))
+        await peer.find(InvokeReply)
+    assert caplog.messages
+    assert all(message.isprintable() and len(message) < 500 for message in caplog.messages)
+
+
+async def test_each_user_has_a_limited_number_of_connections(folder: Path) -> None:
+    limits = Limits(drain=0.0, connections_per_user=1)
+    async with (
+        hosting(folder, limits=limits, it=Machine()) as (_, url),
+        raw_node(url),
+        raw_node(url, greeted=False) as second,
+    ):
+        await second.ended()
+        assert second.seen == []
+
+
 async def test_a_role_that_is_taken_away_is_gone_with_the_next_call(folder: Path) -> None:
     role = [Role.OPERATOR]
     policy = Policy(role=lambda _: role[0])
@@ -332,3 +388,124 @@ async def test_a_role_that_is_taken_away_is_gone_with_the_next_call(folder: Path
         assert caught.value.code is Code.PERMISSION_DENIED
         with pytest.raises(Fault):
             await Machine.target.push(machine, 22.0)
+
+
+class Archive(Object):
+    """An object that says much when it is asked for little."""
+
+    pages: Property[bytes] = prop(bytes(200_000))
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @slot
+    async def page(self) -> bytes:
+        self.asked += 1
+        return self.pages
+
+
+@pytest.mark.loops("asyncio", "uvloop")
+async def test_a_node_that_asks_for_much_and_reads_nothing_is_not_served_further(folder: Path) -> None:
+    archive = Archive()
+    async with hosting(folder, it=archive) as (_, url), raw_node(url) as peer:
+        await peer.send(b"".join(encode_packet(call(0, serial=n)) for n in range(1, 2000)))
+        while not archive.asked:
+            await asyncio.sleep(0)
+        assert archive.asked <= 128
+        assert [len(await peer.result(n)) for n in range(1, 2000)] == [200_000] * 1999
+        assert archive.asked == 1999
+
+
+@pytest.mark.loops("asyncio", "uvloop")
+async def test_a_node_that_asks_for_an_object_again_and_again_and_reads_nothing_gets_it_when_it_reads(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    attached = HostedObject.attached
+
+    def counted(self: HostedObject, *, dynamic: bool) -> bytes:
+        made.append(self.name)
+        return attached(self, dynamic=dynamic)
+
+    monkeypatch.setattr(HostedObject, "attached", counted)
+    async with hosting(folder, it=Archive()) as (_, url), raw_node(url) as peer:
+        await peer.send(encode_packet(AddObject("it", dynamic=False)) * 1000)
+        while not made:
+            await asyncio.sleep(0)
+        assert len(made) < 64
+        for _ in range(1000):
+            await peer.find(Init)
+
+
+# ---------------------------------------------------------------------------------------------------- objects that go
+class Leaver(Object):
+    """An object that has itself withdrawn."""
+
+    left: Property[int] = prop(0)
+
+    def __init__(self, leave: Callable[[], None] = lambda: None) -> None:
+        self.leave = leave
+
+    @slot
+    async def go(self) -> None:
+        self.leave()
+
+    @slot
+    async def stay(self) -> None:
+        self.left += 1
+
+    @slot
+    async def minutes(self) -> AsyncIterator[int]:
+        yield 1
+        await asyncio.Event().wait()
+
+
+async def test_a_call_behind_the_one_that_withdraws_its_object_does_not_run(folder: Path) -> None:
+    async with hosting(folder) as (node, url), raw_node(url, extended=True) as peer:
+        source = Leaver(lambda: node.withdraw("it"))
+        node.publish(source, "it")
+        await peer.send(call(1, serial=1), call(0, serial=2), call(1, serial=3))
+        assert await peer.result(1) is None
+        assert await peer.result(2) is None
+        refused = await peer.result(3)
+        assert (refused.code, refused.may_have_run) == (Code.NOT_FOUND, False)
+        assert source.left == 1
+
+
+async def test_a_link_keeps_nothing_of_an_object_that_was_withdrawn(folder: Path) -> None:
+    async with hosting(folder, limits=Limits(drain=0.0, objects_per_link=2)) as (node, url), raw_node(url) as peer:
+        gone: list[weakref.ref[Leaver]] = []
+        for number in range(5):
+            source = Leaver()
+            gone.append(weakref.ref(source))
+            node.publish(source, f"it{number}")
+            await peer.send(AddObject(f"it{number}", dynamic=False), call(1, name=f"it{number}"))
+            await peer.find(Init)
+            await peer.find(InvokeReply)
+            node.withdraw(f"it{number}")
+            await peer.find(RemoveObject)
+        del source
+        gc.collect()
+        assert [reference() for reference in gone] == [None] * 5
+        assert node.refusals["objects_per_link"] == 0
+
+
+async def test_the_streams_of_an_object_end_when_it_is_withdrawn(folder: Path) -> None:
+    async with hosting(folder, it=Leaver()) as (node, url), connect(url, "it", Leaver) as it:
+        stream = it.minutes()
+        assert await anext(stream) == 1
+        node.withdraw("it")
+        with pytest.raises(Fault, match="withdrew it"):
+            await anext(stream)
+
+
+async def test_an_object_that_a_caller_may_see_from_now_on_is_shown(folder: Path) -> None:
+    allowed = [Role.STRANGER]
+    policy = Policy(role=lambda _: allowed[0])
+    async with hosting(folder, policy=policy, it=Machine()) as (_, url), raw_node(url) as peer:
+        allowed[0] = Role.VIEWER
+        policy.forget()
+        assert [info.name for info in (await peer.find(ObjectList)).entries] == ["it"]
+        policy.forget()
+        await peer.fence()
+        assert [packet for packet in peer.seen if isinstance(packet, ObjectList)][2:] == [], "it is shown once"

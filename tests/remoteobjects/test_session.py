@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
+import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from everywire import (
     Object,
     Property,
     RemoteProtocolError,
+    ReplicaState,
     SignatureMismatch,
     connect,
     link_of,
@@ -51,6 +54,8 @@ from everywire.remoteobjects.codec import (
     encode_packet,
 )
 from everywire.remoteobjects.codec.extension import NAME, Method, answer
+from everywire.remoteobjects.endpoint import replicas
+from everywire.remoteobjects.wire.layout import definition_of
 from tests.conformance.plant import Heard
 from tests.remoteobjects.peers import GREETING, QUICK, RawPeer, greet, hosting, raw_host, until_asked_for, until_closed
 
@@ -61,6 +66,14 @@ class Thing(Object):
     @slot(timeout=0.01)
     async def ask(self, number: int) -> int:
         return number
+
+
+class Note(Object):
+    text: Property[str] = prop("", writable=True)
+
+    @slot
+    async def length(self, text: str) -> int:
+        return len(text)
 
 
 DEFINITION = ClassDefinition(
@@ -426,3 +439,136 @@ async def test_an_object_that_the_host_takes_back_and_shows_again(folder: Path) 
         await states.until(lambda items: items and items[-1].value == "valid")
 
     await replica_of(folder, take_back, act)
+
+
+async def test_a_call_after_the_end_of_a_session_fails_at_once(folder: Path) -> None:
+    async with hosting(folder, it=Thing()) as (_, url):
+        async with open_session(url) as session:
+            pass
+        with pytest.raises(Fault) as caught:
+            await session.invoke("it", 1, 5)
+        assert (caught.value.code, caught.value.may_have_run) == (Code.UNAVAILABLE, False)
+
+
+async def test_a_host_that_shows_objects_without_end_is_left(folder: Path) -> None:
+    async def script(peer: RawPeer) -> None:
+        await greet(peer, "it")
+        await peer.send(ObjectList((ObjectInfo("x" * 5000), ObjectInfo("y", "z" * 5000))))
+        for lot in range(0, 70_000, 10_000):
+            await peer.send(ObjectList(tuple(ObjectInfo(f"it{n}") for n in range(lot, lot + 10_000))))
+        await peer.ended()
+
+    async with raw_host(f"local:{folder}/host", script) as url, open_session(url) as session:
+        assert "more than 65536" in str(await session.wait_lost())
+        assert max(map(len, session.objects)) < 10
+
+
+async def test_a_class_that_was_built_for_a_connection_ends_with_it(folder: Path) -> None:
+    async with hosting(folder, it=Thing()) as (_, url):
+        built: list[weakref.ref[type]] = []
+        for _ in range(2):
+            async with connect(url, "it") as thing:
+                built += [weakref.ref(type(thing)), weakref.ref(type(thing).__mro__[1])]
+            del thing
+        gc.collect()
+        assert [reference() for reference in built] == [None] * 4
+
+
+async def test_an_observer_of_the_state_may_push_at_once(folder: Path) -> None:
+    source = Thing()
+    async with hosting(folder, it=source) as (node, url), connect(url, "it", Thing) as thing:
+        pushes: list[asyncio.Task[int]] = []
+
+        def begin(state: ReplicaState) -> None:
+            if state is ReplicaState.VALID:
+                assert link_of(thing).remote is not None
+                pushes.append(asyncio.ensure_future(Thing.value.push(thing, 9)))
+
+        link_of(thing).state_changed.connect(begin)
+        node.withdraw("it")
+        node.publish(source, "it")
+        while not pushes:
+            await asyncio.sleep(0)
+        assert await pushes[0] == 9
+
+
+async def test_a_push_to_a_host_that_never_answers_meets_a_deadline(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas, "PUSH_TIMEOUT", 0.01)
+
+    async def script(peer: RawPeer) -> None:
+        await greet(peer, "it")
+        await until_asked_for(peer, "it")
+        await peer.send(InitDynamic("it", DEFINITION, (1,)))
+        await until_closed(peer)
+
+    async with raw_host(f"local:{folder}/host", script) as url, connect(url, "it", Thing) as thing:
+        with pytest.raises(Fault) as caught:
+            await Thing.value.push(thing, 5)
+        assert caught.value.code is Code.DEADLINE_EXCEEDED
+
+
+async def test_a_call_that_is_too_large_for_a_host_is_refused_before_it_costs_the_link(folder: Path) -> None:
+    source = Note()
+    async with hosting(folder, limits=Limits(drain=0.0, frame=10_000), it=source) as (node, url):
+        async with connect(url, "it", Note, limits=Limits(frame=10_000)) as note:
+            assert await note.length("x" * 4900) == 4900
+            for refused in (note.length("x" * 5000), Note.text.push(note, "x" * 5000)):
+                with pytest.raises(Fault, match=r"Limits\.frame") as caught:
+                    await refused
+                assert (caught.value.code, caught.value.may_have_run) == (Code.RESOURCE_EXHAUSTED, False)
+            assert await note.length("") == 0
+        assert node.refusals["protocol"] == 0
+
+
+async def test_a_qt_object_with_types_of_its_own_can_be_published_again_to_nodes_like_us(folder: Path) -> None:
+    definition = ClassDefinition(
+        "Qt",
+        methods=(MethodDef("go(QPoint,QDate)", "QPoint", ("to", "when")),),
+        properties=(PropertyDef("pos", "QPoint"), PropertyDef("day", "QDate"), PropertyDef("n", "int")),
+    )
+
+    async def script(peer: RawPeer) -> None:
+        await greet(peer, "it")
+        await until_asked_for(peer, "it")
+        await peer.send(InitDynamic("it", definition, (None, None, 3)))
+        await until_closed(peer)
+
+    async with (
+        raw_host(f"local:{folder}/qt", script) as url,
+        connect(url, "it") as replica,
+        hosting(folder, bridge=replica) as (_, bridge),
+        connect(bridge, "bridge") as it,
+    ):
+        assert (it.pos, it.day, it.n) == (None, None, 3)
+
+
+async def test_a_link_that_is_lost_while_the_contract_is_asked_for_is_no_unheard_failure(folder: Path) -> None:
+    async def script(peer: RawPeer) -> None:
+        await greet(peer, "it", welcome=True)
+        await peer.find(Invoke)
+
+    async with raw_host(f"local:{folder}/host", script) as url:
+        with pytest.raises(Fault, match="lost"):
+            async with connect(url, "it", Thing, timeout=0):
+                pass
+    gc.collect()
+
+
+async def test_an_object_that_is_another_by_the_time_it_is_attached_to_is_asked_for_anew(folder: Path) -> None:
+    attempts = 0
+
+    async def script(peer: RawPeer) -> None:
+        nonlocal attempts
+        attempts += 1
+        await greet(peer, "it", welcome=True)
+        asked = await peer.find(Invoke)
+        await peer.send(answer(asked.serial, describe(contract_of(Note if attempts == 1 else Thing))))
+        await until_asked_for(peer, "it")
+        await peer.send(InitDynamic("it", definition_of(contract_of(Thing)), (7,)))
+        await until_closed(peer)
+
+    async with raw_host(f"local:{folder}/host", script) as url, connect(url, "it") as it:
+        assert it.value == 7
+        assert attempts == 2

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from everywire import Code, Fault, Limits, ModelError, connect
+from everywire import Code, Fault, Limits, ModelError, Object, RemoteProtocolError, connect, link_of, slot
 from everywire.model import contract_of
 from everywire.model.description import describe
 from everywire.remoteobjects.codec import InitDynamic, Invoke
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, answer, ask, read_told, tell
+from everywire.remoteobjects.endpoint.streaming import MOST_GRANTED, WINDOW
 from everywire.remoteobjects.wire.layout import definition_of
 from tests.conformance.plant import Tap
 from tests.remoteobjects.peers import RawPeer, greet, hosting, raw_host, raw_node, until_asked_for
@@ -27,6 +29,15 @@ async def told(peer: RawPeer) -> ToldBy:
 
 def opening(slot: str, *arguments: object, number: int = 1) -> bytes:
     return ask(Method.OPEN, "tap", slot, list(arguments), number)
+
+
+async def offer_tap(peer: RawPeer) -> None:
+    """Greet and attach as an everywire host of one tap."""
+    await greet(peer, "tap", welcome=True)
+    asked = await peer.find(Invoke)
+    await peer.send(answer(asked.serial, describe(contract_of(Tap))))
+    await until_asked_for(peer, "tap")
+    await peer.send(InitDynamic("tap", definition_of(contract_of(Tap)), ()))
 
 
 async def test_a_host_gives_exactly_what_was_granted(folder: Path) -> None:
@@ -88,11 +99,7 @@ async def test_a_reader_that_vanishes_ends_the_generator(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ hostile hosts
 async def test_a_node_takes_what_a_host_tells_of_its_streams_and_nothing_else(folder: Path) -> None:
     async def script(peer: RawPeer) -> None:
-        await greet(peer, "tap", welcome=True)
-        asked = await peer.find(Invoke)
-        await peer.send(answer(asked.serial, describe(contract_of(Tap))))
-        await until_asked_for(peer, "tap")
-        await peer.send(InitDynamic("tap", definition_of(contract_of(Tap)), ()))
+        await offer_tap(peer)
         opened = await peer.find(Invoke, lambda packet: packet.index == Method.OPEN)
         number = opened.arguments[3]
         await peer.send(
@@ -123,3 +130,78 @@ async def test_two_tasks_may_wait_for_one_stream_to_end(folder: Path) -> None:
         await node.aclose()
         for end in await asyncio.gather(*readers, return_exceptions=True):
             assert isinstance(end, Fault)
+
+
+class Spring(Object):
+    """A stream without an end that never waits; `yielded` counts what it gave."""
+
+    def __init__(self) -> None:
+        self.yielded = 0
+
+    @slot
+    async def drops(self, size: int) -> AsyncIterator[bytes]:
+        while True:
+            self.yielded += 1
+            yield bytes(size)
+
+
+@pytest.mark.loops("asyncio", "uvloop")
+async def test_a_stream_pauses_while_its_link_is_congested_whatever_was_granted(folder: Path) -> None:
+    spring = Spring()
+    limits = Limits(drain=0.0, unsent_soft=64 * 1024)
+    async with hosting(folder, limits=limits, tap=spring) as (_, url), raw_node(url, extended=True) as peer:
+        await peer.send(opening("drops", 50_000), ask(Method.GRANT, 1, 500))
+        while not spring.yielded:
+            await asyncio.sleep(0)
+        assert spring.yielded < 100
+        for _ in range(500):
+            assert (await told(peer)).what is Told.ITEM
+        assert spring.yielded == 500
+
+
+async def test_a_grant_that_nobody_has_room_for_does_not_stop_the_loop(folder: Path) -> None:
+    spring = Spring()
+    async with hosting(folder, tap=spring) as (_, url), raw_node(url, extended=True) as peer:
+        await peer.send(opening("drops", 0), ask(Method.GRANT, 1, 2**31 - 1), ask(Method.GRANT, 1, 2**31 - 1))
+        await peer.fence()
+        while spring.yielded < MOST_GRANTED:
+            await asyncio.sleep(0)
+        await peer.fence()
+        assert spring.yielded == MOST_GRANTED
+
+
+async def test_a_host_that_sends_more_than_it_was_granted_loses_its_stream(folder: Path) -> None:
+    async def script(peer: RawPeer) -> None:
+        await offer_tap(peer)
+        opened = await peer.find(Invoke, lambda packet: packet.index == Method.OPEN)
+        number = opened.arguments[3]
+        await peer.send(*[tell(Told.ITEM, number, n) for n in range(WINDOW + 50)])
+        await peer.find(Invoke, lambda packet: packet.index == Method.CLOSE)
+        await peer.ended()
+
+    async with raw_host(f"local:{folder}/host", script) as url, connect(url, "tap", Tap) as tap:
+        numbers = tap.numbers(3)
+        await asyncio.sleep(0)
+        while numbers._end is None:
+            await asyncio.sleep(0)
+        assert [await anext(numbers) for _ in range(WINDOW)] == list(range(WINDOW))
+        with pytest.raises(RemoteProtocolError, match="granted"):
+            await anext(numbers)
+
+
+async def test_a_stream_that_another_thread_forgets_is_closed_in_the_loops_thread(folder: Path) -> None:
+    tap = Tap()
+    async with hosting(folder, tap=tap) as (_, url), connect(url, "tap", Tap) as replica:
+        streams = [replica.waiting()]
+        assert await anext(streams[0]) == 0
+        await asyncio.to_thread(streams.clear)
+        await tap.bell.until(lambda: not tap.open)
+
+
+async def test_a_call_behind_a_stream_opened_in_the_same_turn_has_a_deadline(folder: Path) -> None:
+    async with hosting(folder, tap=Tap()) as (_, url), connect(url, "tap", Tap) as tap:
+        stream = tap.waiting()
+        call = tap.hold()
+        assert link_of(tap).channel.sweeping
+        call.cancel()
+        await stream.aclose()

@@ -190,3 +190,18 @@ async def test_coroutine_functions_connected_to_a_replica_run_on_the_node_of_the
         replica.dripped.connect(note)
         replica.dripped.deliver((1,))
         await heard.wait()
+
+
+async def test_a_task_that_outlives_the_nodes_block_connects_with_a_home_of_its_own() -> None:
+    over = asyncio.Event()
+
+    async def connect_later() -> bool:
+        await over.wait()
+        async with connect(FakeWire(), "pump", Pump) as replica:
+            return link_of(replica).home is not node
+
+    async with Node() as node:
+        task = asyncio.ensure_future(connect_later())
+        await asyncio.sleep(0)
+    over.set()
+    assert await task

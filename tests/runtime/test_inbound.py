@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from everywire import Code, Fault, Limits
+from everywire import Code, Fault, Limits, Role
 from everywire.runtime import inbound
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.limits import SlowPeer
@@ -298,3 +298,36 @@ async def test_a_link_without_a_wire_says_nothing() -> None:
         InboundLink.refused(link, door(pump, "double"), 1, Fault(Code.ABORTED))
     with pytest.raises(NotImplementedError):
         InboundLink.other(link, "event")
+
+
+async def test_what_a_remote_peer_asks_beside_calls_counts_for_its_rate() -> None:
+    link = FakeLink(Limits(calls_per_second=200.0, calls_burst=3), REMOTE)
+    link.receive(list(range(5)))
+    assert link.others == [0, 1, 2]
+    assert not link.reading
+    while len(link.others) < 5:
+        await asyncio.sleep(0)
+    assert link.others == [0, 1, 2, 3, 4]
+    link.close()
+
+
+async def test_at_the_limit_of_running_calls_what_is_no_call_still_comes_through() -> None:
+    for caller in (ADMIN, REMOTE):
+        link, pump = FakeLink(Limits(pending_calls=1), caller), Pump()
+        running = call(pump, "wait", 1)
+        running.door.policy.role = lambda _: Role.ADMIN
+        link.receive([running, "cancel", call(pump, "double", 2, token=2), "behind"])
+        assert link.others == ["cancel"]
+        pump.go.set()
+        await link.until_answered("1=1;2=4;")
+        assert link.others == ["cancel", "behind"]
+        link.close()
+
+
+async def test_what_is_no_call_waits_while_the_peer_does_not_read() -> None:
+    link = FakeLink()
+    link.congested()
+    link.receive(["again", "and again"])
+    assert link.others == []
+    link.relieved()
+    assert link.others == ["again", "and again"]

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from everywire import Object, Property, contract_of, f32, prop, signal, slot, u8
 from everywire.model.annotations import type_of
+from everywire.model.types import Type
 from everywire.runtime.matching import differences, fits
 
 
@@ -114,6 +116,27 @@ class Offered(Object):
 
 
 WANTED, OFFERED = contract_of(Wanted), contract_of(Offered)
+
+
+def struct(**fields: Any) -> Type:
+    """Return the type of a struct of another program: an annotation for each field, None when it may be absent."""
+    named = [(name, kind) if kind is not None else (name, int, 0) for name, kind in fields.items()]
+    return type_of(msgspec.defstruct("Point", named))
+
+
+@pytest.mark.parametrize(
+    "wanted,offered,fit",
+    [
+        (struct(x=float), struct(x=int), True),
+        (struct(x=float), struct(x=str), False),
+        (struct(x=float), struct(x=float, y=float), False),
+        (struct(x=float), struct(x=float, y=None), False),
+        (struct(x=float, y=float), struct(x=float), False),
+        (struct(x=float, y=None), struct(x=float), True),
+    ],
+)
+def test_a_struct_of_the_same_name_fits_when_its_fields_do(wanted: Type, offered: Type, fit: bool) -> None:
+    assert fits(wanted, offered) is fit
 
 
 def test_every_difference_has_a_line_and_what_is_more_is_none() -> None:

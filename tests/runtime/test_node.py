@@ -35,7 +35,7 @@ from everywire import (
 from everywire.runtime.node import MAX_NAME, _disown
 from everywire.runtime.replica import ReplicaLink, ReplicaState, make_replica
 from tests.harness import LoopReports
-from tests.runtime.fakes import FakeWire, Pump
+from tests.runtime.fakes import FakeServer, FakeWire, Pump
 
 
 @dataclass
@@ -506,3 +506,95 @@ async def test_in_a_forked_child_nobody_may_write_to_the_parents_connections() -
             pump.level = 9.0
         with pytest.raises(WrongThread):
             pump.dripped.emit(1)
+
+
+async def test_an_object_of_two_nodes_lives_on_with_the_one_that_remains() -> None:
+    pump, heard = Pump(), []
+    pump.dripped.connect(heard.append)
+    async with Node() as remaining:
+        async with Node() as first:
+            first.publish(pump, "pump")
+            remaining.publish(pump, "pump")
+        pump.dripped.emit(1)
+        assert heard == [1]
+        assert pump._everywire.home is remaining
+        with pytest.raises(WrongThread):
+            await in_thread(setattr, pump, "level", 2.0)
+    pump.dripped.emit(2)
+    assert heard == [1], "the last one drops the connections"
+    await in_thread(setattr, pump, "level", 3.0)
+
+
+async def test_a_replica_published_by_the_node_it_was_connected_in_keeps_its_home_when_that_takes_it_back() -> None:
+    heard: list[int] = []
+    async with Node() as node:
+        link = ReplicaLink("fake:x", "pump", Pump, node)
+        pump: Any = make_replica(Pump, link)
+        pump._everywire.values.update(speed=0, level=1.0)
+        pump.dripped.connect(heard.append)
+        node.publish(pump, "bridge")
+        node.withdraw("bridge")
+        assert pump._everywire.home is node
+        pump.dripped.deliver((1,))
+        assert heard == [1]
+
+
+@pytest.mark.parametrize("act", ["publish", "withdraw"])
+async def test_a_node_is_changed_in_its_own_thread_only(act: str) -> None:
+    async with Node() as node:
+        node.publish(Pump(), "pump")
+        arguments = (Pump(), "other") if act == "publish" else ("pump",)
+        with pytest.raises(WrongThread, match=r"node\.call"):
+            await in_thread(getattr(node, act), *arguments)
+        assert list(node.published) == ["pump"]
+        await asyncio.wrap_future(node.call(getattr(node, act), *arguments))
+
+
+async def test_a_wire_that_cannot_carry_what_was_published_meanwhile_is_closed_again() -> None:
+    class RefusingWire(FakeWire):
+        async def serve(self, node: Node) -> FakeServer:
+            server = FakeServer(self.url, self.told, node)
+            server.refuses = True
+            node.publish(Pump(), "late")
+            return server
+
+    async with Node() as node:
+        refusing = RefusingWire()
+        with pytest.raises(OutOfRange):
+            await node.serve(refusing)
+        assert refusing.told[-1] == "fake:x closes"
+        assert node.addresses == ()
+
+
+async def test_a_close_that_is_cancelled_while_it_waits_for_slots_closes_all_the_same() -> None:
+    wire, node = FakeWire(), Node()
+    node.open()
+    node.publish(pump := Pump(), "pump")
+    await node.serve(wire)
+    waiting = node.spawn(asyncio.Event().wait())
+    wire.servers[0].tasks.append(waiting)
+    closing = asyncio.ensure_future(node.aclose(grace=10.0))
+    while "fake:x stops" not in wire.told:
+        await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert wire.told[-1] == "fake:x closes"
+    assert waiting.cancelled()
+    assert pump._everywire.owner is None
+
+
+def test_a_program_that_is_told_to_end_in_a_call_ends_and_the_caller_hears_of_it() -> None:
+    def end() -> None:
+        raise KeyboardInterrupt
+
+    futures: list[concurrent.futures.Future[None]] = []
+
+    async def main() -> None:
+        async with Node() as node:
+            futures.append(node.call(end))
+            await asyncio.Event().wait()
+
+    with pytest.raises(KeyboardInterrupt), asyncio.Runner() as runner:
+        runner.run(main())
+    assert isinstance(futures[0].exception(), KeyboardInterrupt)

@@ -42,9 +42,10 @@ class MemoryServer:
     def removed(self, publication: Publication) -> None:
         """Take an object back."""
         hosted = self.hosted.pop(publication.name)
-        for session in tuple(self.sessions):
-            session.withdrawn(hosted)
         hosted.close()
+        for session in tuple(self.sessions):
+            session.host.forget(hosted.doors.values())
+            session.withdrawn(hosted)
 
     def recheck(self) -> None:
         """Take objects from links whose callers may no longer see them."""
@@ -108,10 +109,6 @@ class HostLink(InboundLink):
         _, name, token = event
         self.cancel(name, token)
 
-    def running(self) -> list[asyncio.Task[Any]]:
-        """Return the tasks of slots that run for this link."""
-        return [task for task, (door, _, _) in self._running.items() if not door.member.stream]
-
 
 class NodeSession:
     """The replica's end of a link."""
@@ -146,8 +143,12 @@ class NodeSession:
         if not isinstance(replica.channel, Channel):
             replica.channel = Channel(replica, PendingCall)
         self._channels[replica.name] = replica.channel
-        replica.channel.attach(hosted, self.send, self.open_stream)
-        hosted.links[self.host] = None
+        hosted.links[self.host] = None  # first: an observer of the replica may change the source in turn
+        try:
+            replica.channel.attach(hosted, self.send, self.open_stream)
+        except BaseException:
+            hosted.links.pop(self.host, None)
+            raise
 
     async def wait_lost(self) -> Exception | None:
         """Wait until the link is gone; return why."""

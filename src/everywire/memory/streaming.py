@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from everywire.model import Caller
@@ -19,6 +20,7 @@ class PulledStream(AsyncIterator[Any]):
 
     def __init__(self, tasks: TaskSet, caller: Caller, door: Door, arguments: tuple[Any, ...]) -> None:
         self._tasks, self._door = tasks, door
+        self._loop = asyncio.get_running_loop()
         self._call = CurrentCall(caller, door.name, door.member)
         self._generator: Any = door.method(*arguments)
         self._step: asyncio.Task[Any] | None = None
@@ -56,8 +58,10 @@ class PulledStream(AsyncIterator[Any]):
         await self._generator.aclose()
 
     def __del__(self) -> None:
-        if self._end is None and not self._tasks.closed:
-            self._tasks.spawn(self._generator.aclose())
+        if self._end is None:
+            with suppress(RuntimeError):  # the loop is closed
+                # Later and in the loop's thread: garbage is collected in any thread, in the midst of anything.
+                self._loop.call_soon_threadsafe(_end_forgotten, self._tasks, self._generator)
 
     async def _advance(self) -> Any:
         current_link.set(self._call)
@@ -70,3 +74,8 @@ class PulledStream(AsyncIterator[Any]):
         except Exception as error:  # noqa: BLE001  the slot's failure is the reader's answer
             await self._generator.aclose()
             raise fault_of(error, self._door) from None
+
+
+def _end_forgotten(tasks: TaskSet, generator: Any) -> None:
+    if not tasks.closed:
+        tasks.spawn(generator.aclose())

@@ -57,9 +57,11 @@ class HostedObject:
         return {m.name: m.type.convert(found[m.name].value) for m in self.contract.of_kind(Kind.PROPERTY)}
 
     def close(self) -> None:
-        """Stop listening to the object."""
+        """Stop listening to the object, and let no call through that has arrived already."""
         for disconnect in self._disconnects:
             disconnect()
+        for door in self.doors.values():
+            door.shut()
 
     def _add(self, member: Member) -> None:
         source = self.publication.object
@@ -157,8 +159,8 @@ class Channel:
         instance: Object = replica.create(wanted, lambda _: type(hosted.publication.object))
         for member in wanted.of_kind(Kind.SLOT):
             vars(instance)[member.name] = self._slot(member)
-        self._take(instance, {name: value for name, value in hosted.values().items() if name in wanted.members})
         replica.remote = self
+        self._take(instance, {name: value for name, value in hosted.values().items() if name in wanted.members})
 
     def detach(self, fault: Fault) -> None:
         """Unbind; waiting calls fail with *fault*."""

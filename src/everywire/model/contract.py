@@ -73,6 +73,9 @@ class Member:
         """The unit of a property, in UCUM notation."""
         return self.parameters[0].unit
 
+    def __repr__(self) -> str:
+        return f"<member {self}>"
+
     def __str__(self) -> str:
         if self.kind is Kind.PROPERTY:
             return f"{self.name}: {self.type.name}{' (writable)' if self.writable else ''}"
@@ -88,6 +91,12 @@ class Contract:
     name: str
     members: Mapping[str, Member] = field(default_factory=dict[str, Member])
     doc: str = ""
+
+    def __repr__(self) -> str:
+        return f"<contract {self.name}: {', '.join(self.members)}>"
+
+    def __str__(self) -> str:
+        return "\n  ".join((f"{self.name}:", *map(str, self.members.values())))
 
     def of_kind(self, kind: Kind) -> tuple[Member, ...]:
         """Return the members of one kind, in declaration order."""

@@ -31,6 +31,7 @@ from everywire.model.types import (
     STR,
     TIME,
     UUID_,
+    AnyType,
     DictOf,
     EnumType,
     Field,
@@ -65,6 +66,12 @@ _NAMES: Final[Mapping[Type, str]] = {node: name for name, node in _PLAIN.items()
 MAX_WEIGHT: Final = 4096
 """Most types that a described type may consist of: structs of structs grow exponentially with their text."""
 
+MOST_MEMBERS: Final = 4096
+"""Members of a described class or enum, and types of a description: a stranger must not keep us busy for long."""
+
+MOST_PARAMETERS: Final = 256
+"""Parameters of a described signal or slot."""
+
 
 def describe(contract: Contract) -> bytes:
     """Return *contract* as JSON."""
@@ -80,6 +87,7 @@ def read_description(data: bytes) -> Contract:
     """Return the contract in *data*, which a stranger may have written; raise ModelError when it is not one."""
     try:
         raw = msgspec.json.decode(data, type=_Description)
+        _check_counts(raw)
         types: dict[str, StructOf | EnumType] = {}
         sizes: dict[str, _Size] = {}
         for name, described in raw.types.items():
@@ -137,6 +145,16 @@ class _Description(msgspec.Struct):
     types: dict[str, _Named] = {}
 
 
+def _check_counts(raw: _Description) -> None:
+    counts = [(len(raw.members), MOST_MEMBERS), (len(raw.types), MOST_MEMBERS)]
+    counts += [(len(member.parameters), MOST_PARAMETERS) for member in raw.members]
+    for named in raw.types.values():
+        counts += [(len(named.members or ()), MOST_MEMBERS), (len(named.fields or ()), MOST_MEMBERS)]
+    for count, most in counts:
+        if count > most:
+            raise ModelError(f"{count} members, parameters or fields where {most} are the most")
+
+
 def _describe_member(member: Member) -> dict[str, Any]:
     return {
         "kind": member.kind.value,
@@ -176,6 +194,8 @@ def describe_type(node: Type) -> Any:
             return {"struct": node.name}
         case EnumType():
             return {"enum": node.name}
+        case AnyType():  # also those by which a wire remembers what the other side calls it
+            return "any"
         case _:
             return _NAMES[node]
 

@@ -43,9 +43,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     address: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"{self.identity}{' (loopback)' if self.loopback and self.identity == 'anonymous' else ''} on {self.wire}"
-        )
+        who = self.identity if self.identity.isprintable() else repr(self.identity)  # a line of a log stays one
+        return f"{who}{' (loopback)' if self.loopback and self.identity == 'anonymous' else ''} on {self.wire}"
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self
 
 from everywire.errors import ModelError
 from everywire.model.properties import Computed, Readable, is_computed, is_property
@@ -39,15 +39,24 @@ class Object:
         cls.__everywire_declared__ = _declared(cls)
         cls.__everywire_dependents__ = _dependents(cls.__everywire_declared__)
 
-    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
-        """Make the object with the initial values of its properties."""
-        self = super().__new__(cls)
-        if CONTRACT not in vars(cls):
-            _try_to_read_contract(cls)
-        handles = cls.__everywire_declared__.values()
-        values = {handle.name: handle.initial() for handle in handles if is_property(handle)}
-        self._everywire = State(values, cls.__everywire_dependents__)
-        return self
+    if not TYPE_CHECKING:  # checkers would take its parameters for those of every subclass
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+            """Make the object with the initial values of its properties."""
+            if (args or kwargs) and cls.__init__ is object.__init__:
+                raise ModelError(f"{cls.__name__}() takes no arguments: set properties afterwards, or define __init__")
+            self = super().__new__(cls)
+            if CONTRACT not in vars(cls):
+                _try_to_read_contract(cls)
+            handles = cls.__everywire_declared__.values()
+            values = {handle.name: handle.initial() for handle in handles if is_property(handle)}
+            self._everywire = State(values, cls.__everywire_dependents__)
+            return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Raise: a copy would share the values and observers of the original, or lose them."""
+        name = type(self).__name__
+        raise ModelError(f"{name} objects have an identity and cannot be copied or pickled: make another one")
 
     async def _write(self, name: str, value: Any) -> None:
         """Take a checked value from a remote caller: a source sets, a replica pushes."""

@@ -51,6 +51,10 @@ class Readable(Generic[T]):
         """Call *callback* with each new value; return the function that ends it."""
         return instance._everywire.listen(self.name, callback)
 
+    def __repr__(self) -> str:
+        words = str(self.member) if hasattr(self, "member") else self.name
+        return f"<property {self.owner.__name__}.{words}>" if self.name else "<property without a class>"
+
     def receive(self, state: State, value: Any) -> None:
         """Store a checked *value* and tell the observers, unless it equals the present one; for replicas."""
         if not equal(value, state.values.get(self.name, MISSING)):
@@ -289,7 +293,10 @@ def prop(
     try:
         hash(default)
     except TypeError:  # the rule of dataclasses: what can be changed in place has no hash
-        raise ModelError("a mutable default would be shared by all objects: use prop(factory=list)") from None
+        raise ModelError(
+            "a mutable default would be shared by all objects: use prop(factory=list), another factory, "
+            "or a frozen dataclass"
+        ) from None
     if (factory is None) == isinstance(default, Missing):
         raise ModelError("a property has either a default or a factory: prop(21.0) or prop(factory=list)")
     return Property(

@@ -53,6 +53,7 @@ def set_contract(cls: type[Object], contract: Contract) -> None:
 
 
 def _read(cls: type[Object]) -> Contract:
+    _check_forgotten(cls)
     members: dict[str, Member] = {}
     for name, handle in cls.__everywire_declared__.items():
         try:
@@ -64,6 +65,15 @@ def _read(cls: type[Object]) -> Contract:
     _check_numbers(cls.__name__, members)
     check_type_names([contract])
     return contract
+
+
+def _check_forgotten(cls: type[Object]) -> None:
+    """Refuse ``target: Property[float]`` without `prop`: it looks like a property and would be none."""
+    for base in cls.__mro__:
+        for name, annotation in inspect.get_annotations(base).items():
+            text = annotation if isinstance(annotation, str) else getattr(get_origin(annotation), "__name__", "")
+            if text.partition("[")[0] == "Property" and name not in cls.__everywire_declared__:
+                raise ModelError(f"{base.__name__}.{name}: is only annotated: write '{name}: Property[T] = prop(…)'")
 
 
 def _member(cls: type[Object], name: str, handle: Any) -> Member:

@@ -132,7 +132,8 @@ class BoundSignal(Generic[*Ts]):
         return SignalStream(self)
 
     def __repr__(self) -> str:
-        return f"<signal {self.member.name} with {len(self._listeners)} connections>"
+        count = len(self._listeners)
+        return f"<signal {self.member.name} with {count} connection{'' if count == 1 else 's'}>"
 
     def _home_for(self, callback: object) -> Home:
         target: Any = getattr(getattr(callback, "__self__", None), "_everywire", None)
@@ -217,6 +218,8 @@ class Signal(Generic[*Ts]):
     check: Check
 
     def __init__(self, declaration: Callable[[Any, *Ts], None]) -> None:
+        if not inspect.isfunction(declaration):
+            raise ModelError("a signal is declared as a method: '@signal', then 'def overheated(self, celsius: float)'")
         self.declaration: Any = declaration
         self.__doc__ = declaration.__doc__
 
@@ -248,6 +251,10 @@ class Signal(Generic[*Ts]):
             vars(instance)[self.name] = found
         return found
 
+    def __repr__(self) -> str:
+        parameters = ", ".join(map(str, self.member.parameters)) if hasattr(self, "member") else "…"
+        return f"<signal {self.owner.__name__}.{self.name}({parameters})>" if self.name else "<signal without a class>"
+
 
 def signal(declaration: Callable[[Any, *Ts], None]) -> Signal[*Ts]:
     """Declare a signal; the parameters name and type what it carries, the docstring says when it is emitted."""
@@ -267,7 +274,8 @@ def arguments_taken(callback: Callable[..., object], offered: int, name: str) ->
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = sum(p.default is p.empty for p in positional)
     if needed > offered:
-        raise ModelError(f"{name} carries {offered} arguments, but the callable to connect needs {needed}")
+        carried = f"{offered} argument{'' if offered == 1 else 's'}"
+        raise ModelError(f"{name} carries {carried}, but the callable to connect needs {needed}")
     if named := [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]:
         raise ModelError(f"{name} has arguments by place only, but the callable to connect needs {', '.join(named)}")
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):

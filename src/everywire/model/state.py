@@ -31,9 +31,10 @@ class State:
 
     `owner` is the thread that may touch a published object, None before. `listeners` hold the callables of each
     property, told with plain values; `watchers` see every event of the object as a word of `model/events.py`.
+    `publishers` are the nodes that show the object, `home` is the one whose tasks it uses.
     """
 
-    __slots__ = ("dependents", "home", "link", "listeners", "owner", "revision", "values", "watchers")
+    __slots__ = ("dependents", "home", "link", "listeners", "owner", "publishers", "revision", "values", "watchers")
 
     def __init__(self, values: dict[str, Any], dependents: Mapping[str, tuple[Computed[Any], ...]]) -> None:
         self.values = values
@@ -43,6 +44,7 @@ class State:
         self.revision = 0
         self.owner: int | None = None
         self.home: Home | None = None
+        self.publishers: tuple[Home, ...] = ()
         self.link: Any = None  # of a replica: what reaches its source
 
     def listen(self, name: str, listener: Listener, *, first: bool = False) -> Disconnect:

@@ -114,21 +114,21 @@ class Engine:
         self._careful = careful
         self._greeted = host
         self._broken = False
-        self._parts: list[bytes] = []
-        self._have = self._need = 0
+        self._begun = bytearray()
+        """The beginning of a frame, without what a list of chunks would cost when a peer sends byte by byte."""
+        self._need = 0
         self._out: list[bytes] = [encode_packet(Handshake(VERSION))] if host else []
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return the events of all whole frames, in order."""
         if self._broken:
             return []
-        if self._parts:
-            self._parts.append(data)
-            self._have += len(data)
-            if self._have < self._need:
+        if self._begun:
+            self._begun += data
+            if len(self._begun) < self._need:
                 return []
-            data = b"".join(self._parts)
-            self._parts.clear()
+            data = bytes(self._begun)
+            self._begun.clear()
         events: list[Event] = []
         try:
             end = self._frames(data, events)
@@ -137,13 +137,12 @@ class Engine:
             events.append(Broken(error))
             return events
         if end < len(data):
-            self._parts.append(data[end:] if end else data)
-            self._have = len(data) - end
+            self._begun += data[end:]
         return events
 
     def receive_eof(self) -> list[Event]:
         """Take the end of the peer's bytes; an end within a frame breaks the protocol."""
-        if self._broken or not self._parts:
+        if self._broken or not self._begun:
             return []
         self._broken = True
         return [Broken(RemoteProtocolError("the peer ended within a frame"))]
@@ -191,6 +190,8 @@ class Engine:
                 # The general path finds out what is wrong, and says it. Local: a head that goes on behind the frame.
                 event = None
             if event is None:
+                if _INVOKE <= packet_id <= _CHANGE and arguments > end:
+                    raise RemoteProtocolError("a name that goes on behind its frame")  # or is null: once, as it is slow
                 event = self._general(data[position + 4 : end])
             append(event)
             position = end
@@ -233,7 +234,7 @@ class Engine:
         if not isinstance(packet, Handshake):
             raise RemoteProtocolError("the host did not begin with a handshake")
         if packet.version != VERSION:
-            raise RemoteProtocolError(f"the host speaks {packet.version!r}; this node speaks {VERSION}")
+            raise RemoteProtocolError(f"the host speaks {packet.version[:80]!r}; this node speaks {VERSION}")
         self._greeted = True
 
     def _answer(self, packet: InvokeReply) -> Event:
@@ -267,7 +268,9 @@ class Engine:
     def _bad_size(self, data: bytes, position: int, size: int) -> RemoteProtocolError:
         if not self._greeted and data[position : position + 4] == _QT5_HANDSHAKE:
             return RemoteProtocolError("the host speaks the big-endian protocol of Qt 5; this node speaks QtRO 2.0")
-        return RemoteProtocolError(f"a frame of {size} bytes is not within {_SMALLEST} and {self.max_frame}")
+        return RemoteProtocolError(
+            f"a frame of {size} bytes is not within {_SMALLEST} and {self.max_frame}, the Limits.frame of this end"
+        )
 
 
 def serials() -> Iterator[int]:

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from everywire.errors import Code, Fault, LinkError, SignatureMismatch
+from everywire.errors import Code, Fault, LinkError, ModelError, SignatureMismatch
 from everywire.model import Object
 from everywire.model.signals import current_home
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
@@ -45,7 +45,13 @@ def connect(
     back by itself. Raises LinkError when nobody answers, Fault(NOT_FOUND) when the host has no such object,
     SignatureMismatch when the object is not what the class expects.
     """
+    if contract is not None and not _is_class(contract):
+        raise ModelError("the third argument of connect is a class derived from Object, or nothing")
     return Connecting(wire_of(url), name, contract, timeout=timeout, limits=limits)
+
+
+def _is_class(given: object) -> bool:
+    return isinstance(given, type) and issubclass(given, Object)
 
 
 class Connecting:
@@ -60,7 +66,9 @@ class Connecting:
 
     async def __aenter__(self) -> Any:
         self._node.open()
-        home = current_home.get() or self._node
+        home = current_home.get()
+        if home is None or (isinstance(home, Node) and home.closed):  # a task may outlive the block it was made in
+            home = self._node
         self._link = link = ReplicaLink(self._wire.url, self._name, self._cls, home)
         supervisor = Supervisor(self._wire, self._node, link, patient=self._timeout != 0)
         task = self._node.tasks.spawn(supervisor.run(), awaited=True)

@@ -19,7 +19,7 @@ import msgspec
 
 from everywire.errors import Code, Fault, ModelError, OutOfRange
 from everywire.model import Call, Caller, Member, Object
-from everywire.runtime.policy import Policy
+from everywire.runtime.policy import Policy, Role
 
 log: Final = logging.getLogger("everywire.gate")
 
@@ -51,6 +51,13 @@ class Door:
         self.method, self.check, self.reply, self.decode = method, check, reply, decode
         self.suspends, self.timeout = suspends, member.timeout
 
+    def shut(self) -> None:
+        """Let nobody through any more, whatever a link remembers: the object was taken back."""
+        self.policy = _NOBODY
+
+
+_NOBODY: Final = Policy(role=lambda _: Role.STRANGER, revision=-1)
+
 
 class Invoked(msgspec.Struct, frozen=True, gc=False):
     """A call arrived: its door, its decoded arguments, and the token its reply must carry (negative: none wanted)."""
@@ -68,6 +75,11 @@ class Inbound(Protocol):
     """The door whose slot runs in place now, for `current_call`."""
     credit: int
     """Calls that may start before `exhausted` is asked; zero while the link must not be served."""
+
+    def stalled(self) -> bool:
+        """Say whether to stop at an event that is no call: at the limit of running calls those still come through."""
+        ...
+
     granted: dict[Door, int]
     """Doors that the caller may use, with the revision of the policy that said so."""
     frames: list[bytes]
@@ -123,6 +135,10 @@ async def drive(link: Inbound, events: Iterable[Any]) -> None:
     remaining = iter(events)
     for event in remaining:
         if type(event) is not Invoked:
+            if link.credit <= 0 and link.stalled():
+                link.keep((event, *remaining))
+                return
+            link.credit -= 1
             link.other(event)
             continue
         door, token = event.door, event.token

@@ -17,9 +17,8 @@ from everywire.runtime.limits import Limits, Refusals, SlowPeer
 from everywire.runtime.outbox import Outbox
 from everywire.runtime.tasks import TaskSet
 
-UNLIMITED: Final = 1 << 62
 BATCH: Final = 64
-"""Calls of a rate-limited peer that start before its rate is looked at again."""
+"""Calls that start before the link is looked at again: whether it takes the answers, and the rate of its peer."""
 SWEEP: Final = 0.25
 """Seconds between looks for slots that run too long: deadlines are this coarse, so that no call needs a timer."""
 
@@ -59,7 +58,7 @@ class InboundLink:
         self._refilled = self._loop.time()
         self._earned = float(limits.calls_burst)
         self._refill_timer: asyncio.TimerHandle | None = None
-        self.credit = UNLIMITED if self._rate is None else 0
+        self.credit = 0
 
     # What a session calls.
 
@@ -116,9 +115,18 @@ class InboundLink:
         """Return the task of the running call *token*."""
         return next((task for task, (d, t, _) in self._running.items() if d is door and t == token), None)
 
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks of slots that run for this link."""
+        return [task for task, (door, _, _) in self._running.items() if not door.member.stream]
+
     def recheck(self) -> None:
         """Forget remembered permissions; wires also take back what the caller may no longer see."""
         self.granted.clear()
+
+    def forget(self, doors: Iterable[Door]) -> None:
+        """Forget *doors*, whose object was taken back: a link must not keep it alive."""
+        for door in doors:
+            self.granted.pop(door, None)
 
     # What wires override.
 
@@ -136,8 +144,15 @@ class InboundLink:
         """Run a slot that may suspend in a task of its own."""
         self.start_task(door, token, door.method(*arguments), lambda value: self._reply(door, token, value))
 
+    def stalled(self) -> bool:
+        """Say whether to stop at an event that is no call: at the limit of running calls those still come through."""
+        if self.outbox.congested:
+            return True
+        return self._rate is not None and self._calls_running < self.limits.pending_calls and not self._refill()
+
     def exhausted(self) -> bool:
         """Say whether to stop here; otherwise credit was renewed."""
+        self.outbox.spill()  # so that a peer that does not read is noticed in the midst of a chunk
         return self.outbox.congested or self._calls_running >= self.limits.pending_calls or not self._refill()
 
     def keep(self, rest: Iterable[Any]) -> None:
@@ -194,7 +209,7 @@ class InboundLink:
         if self._calls_running >= self.limits.pending_calls:
             return
         if self._rate is None:
-            self.credit = UNLIMITED
+            self.credit = BATCH
         backlog, self._backlog = self._backlog, []
         if backlog:
             self.receive(backlog)
@@ -203,7 +218,7 @@ class InboundLink:
 
     def _refill(self) -> bool:
         if self._rate is None:
-            self.credit = UNLIMITED
+            self.credit = BATCH
             return True
         now = self._loop.time()
         self._earned = min(self._earned + (now - self._refilled) * self._rate, self.limits.calls_burst)

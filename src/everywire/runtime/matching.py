@@ -61,12 +61,22 @@ def fits(wanted: Type, offered: Type) -> bool:
         return fits(wanted.item, offered.item if isinstance(offered, OptionalOf) else offered)
     if type(wanted) is not type(offered):
         return False
-    if isinstance(wanted, (StructOf, EnumType)):
+    if isinstance(wanted, StructOf) and isinstance(offered, StructOf):
+        return wanted.name == offered.name and _fields_fit(wanted, offered)
+    if isinstance(wanted, EnumType):
         return wanted.name == offered.name
     if isinstance(wanted, Exact):
         return wanted == offered
     parts, others = _parts(wanted), _parts(offered)
     return len(parts) == len(others) and all(fits(w, o) for w, o in zip(parts, others, strict=True))
+
+
+def _fields_fit(wanted: StructOf, offered: StructOf) -> bool:
+    """Return whether the values of *offered*, which come with all their fields, can be values of *wanted*."""
+    theirs = {field.name: field.type for field in offered.fields}
+    if not theirs.keys() <= {field.name for field in wanted.fields}:
+        return False
+    return all(fits(f.type, theirs[f.name]) if f.name in theirs else not f.required for f in wanted.fields)
 
 
 def _parts(node: Type) -> tuple[Type, ...]:

@@ -8,18 +8,18 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from contextvars import Token
 from dataclasses import dataclass
 from threading import get_ident
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 
-from everywire.errors import ForkedError, LocalProtocolError, ModelError, NeedsLoop
+from everywire.errors import ForkedError, LocalProtocolError, ModelError, NeedsLoop, WrongThread
 from everywire.model import Contract, Object, contract_of
 from everywire.model.reading import check_type_names
 from everywire.model.signals import current_home
-from everywire.model.state import Home
+from everywire.model.state import Home, without
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
 from everywire.runtime.policy import Policy
 from everywire.runtime.replica import LINKS, drop_connections
@@ -101,6 +101,9 @@ class Node:
         """
         self._check_usable()
         self._check_name(name)
+        if not isinstance(source, Object):  # pyright: ignore[reportUnnecessaryIsInstance]
+            what = f"the class {source.__name__}" if isinstance(source, type) else type(source).__name__
+            raise ModelError(f"only instances of Object can be published, got {what}")
         contract = contract_of(source)
         check_type_names([publication.contract for publication in self.published.values()] + [contract])
         state = source._everywire
@@ -113,6 +116,8 @@ class Node:
         self.published[name] = publication
         publication.policy.followers.add(self)
         state.owner, state.home = self._thread or get_ident(), state.home or self
+        if self not in state.publishers:
+            state.publishers = (*state.publishers, self)
 
     def withdraw(self, name: str) -> None:
         """Take the object *name* back: its replicas become suspect. Raises ModelError when there is none."""
@@ -145,6 +150,11 @@ class Node:
         return tuple(server.url for server in started)
 
     @property
+    def closed(self) -> bool:
+        """Whether the node has ended, or is about to."""
+        return self._closed
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs under which the node can be reached."""
         return tuple(server.url for server in self._servers)
@@ -169,8 +179,10 @@ class Node:
                     task = self.tasks.spawn(cast("Coroutine[Any, Any, Any]", value), awaited=True)
                     task.add_done_callback(lambda _: _settle(future, task))
                     return
-            except BaseException as error:  # noqa: BLE001  it belongs to the waiting thread
-                future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(error)  # it belongs to the waiting thread
+                if not isinstance(error, Exception):
+                    raise  # a program told to end must not go on for that
                 return
             future.set_result(value)
 
@@ -202,17 +214,19 @@ class Node:
         self._check_process()
         self._closed = True
         servers, self._servers = self._servers, []
-        for server in servers:
-            await server.stop_accepting()
-        if self._tasks is not None and servers:
+        async with AsyncExitStack() as ending:  # the last comes first; each is done also when one fails or is cancelled
+            if self._tasks is not None:
+                ending.push_async_callback(self._tasks.aclose)
+            ending.callback(self._release_all)
+            for server in reversed(servers):
+                ending.push_async_callback(server.close)
+            for server in servers:
+                await server.stop_accepting()
             await self._drain(servers, grace)
-        for server in servers:
-            await server.close()
-        for publication in self.published.values():
-            self._release(publication.object)
-        self.published.clear()
-        if self._tasks is not None:
-            await self._tasks.aclose()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "not running" if self._loop is None else f"at {', '.join(self.addresses)}"
+        return f"<node of {', '.join(self.published) or 'nothing'}: {state}>"
 
     def _show(self, publication: Publication) -> None:
         shown: list[Server] = []
@@ -229,15 +243,17 @@ class Node:
         """Serve on *wire*; catch up with what was published or withdrawn while that waited."""
         before = dict(self.published)
         server = await wire.serve(self)
-        if self._closed:
+        try:
+            self._check_usable()  # else it was closed meanwhile
+            for name, publication in before.items():
+                if self.published.get(name) is not publication:
+                    server.removed(publication)
+            for name, publication in self.published.items():
+                if before.get(name) is not publication:
+                    server.added(publication)
+        except BaseException:
             await server.close()
-            self._check_usable()
-        for name, publication in before.items():
-            if self.published.get(name) is not publication:
-                server.removed(publication)
-        for name, publication in self.published.items():
-            if before.get(name) is not publication:
-                server.added(publication)
+            raise
         self._servers.append(server)
         return server
 
@@ -246,13 +262,23 @@ class Node:
         if running and grace > 0:
             await asyncio.wait(running, timeout=grace)
 
+    def _release_all(self) -> None:
+        for publication in self.published.values():
+            self._release(publication.object)
+        self.published.clear()
+
     def _release(self, source: Object) -> None:
+        """Let go of *source*, which the last name on this node is gone of; another node may show it still."""
         state = source._everywire
-        if state.home is self:
-            state.home = None
-            drop_connections(source)
-        if state.link is None:
+        state.publishers = without(state.publishers, self)
+        if state.link is not None:
+            return  # a replica lives where it was connected, and until its connection ends
+        if not state.publishers:
             state.owner = None
+        if state.home is self:
+            state.home = next(iter(state.publishers), None)
+            if state.home is None:
+                drop_connections(source)
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
@@ -262,6 +288,8 @@ class Node:
         self._check_process()
         if self._closed:
             raise LocalProtocolError("this node is closed: make a new one")
+        if self._thread not in (0, get_ident()):
+            raise WrongThread("a node works in the thread it was entered in: use node.call(node.publish, room, 'hall')")
 
     def _check_open(self) -> None:
         self._check_usable()

@@ -22,6 +22,9 @@ FRAME_OVERHEAD: Final = 160
 TURN_FRAMES: Final = 256
 """Frames that are joined in one write; a longer burst is written in several, so that the peer's pace is noticed."""
 
+LARGE: Final = 4 * 1024
+"""Bytes of a frame that is not joined with others: it gains nothing, and a turn of them would be megabytes."""
+
 
 class Writer(Protocol):
     """The part of a transport's connection that an outbox needs."""
@@ -125,6 +128,11 @@ class Outbox:
         if self.frames:
             self._write_frames()
 
+    def spill(self) -> None:
+        """Write what was collected so far, in the midst of a turn."""
+        if self.frames:
+            self._write_frames()
+
     def pause(self) -> None:
         """Stop writing: the peer does not take what it was sent."""
         self.congested = True
@@ -160,7 +168,7 @@ class Outbox:
     def _send(self, frame: Any) -> None:
         if self._turn:
             self.frames.append(frame)
-            if len(self.frames) >= TURN_FRAMES:
+            if len(self.frames) >= TURN_FRAMES or len(frame) >= LARGE:
                 self._write_frames()
             return
         self._turn = True

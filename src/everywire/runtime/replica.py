@@ -15,7 +15,7 @@ from everywire.model.compile import run_source
 from everywire.model.names import is_public
 from everywire.model.properties import Computed, Property, Readable
 from everywire.model.signals import BoundSignal, Signal
-from everywire.model.slots import MARK
+from everywire.model.slots import MARK, is_async
 from everywire.model.state import Disconnect, Home, State, report, without
 from everywire.model.types import python_type
 
@@ -43,13 +43,19 @@ class StateSignal:
         self._listeners: tuple[StateListener, ...] = ()
 
     def connect(self, callback: StateListener) -> Disconnect:
-        """Call *callback* with each new state; return the function that ends it."""
+        """Call *callback*, a plain function, with each new state; return the function that ends it."""
+        if is_async(callback):
+            raise ModelError("state_changed calls plain functions: start a task in one")
         self._listeners = (*self._listeners, callback)
 
         def disconnect() -> None:
             self._listeners = without(self._listeners, callback)
 
         return disconnect
+
+    def disconnect_all(self) -> None:
+        """Drop every listener."""
+        self._listeners = ()
 
     def tell(self, state: ReplicaState) -> None:
         """Tell everybody; for the runtime."""
@@ -78,6 +84,8 @@ class ReplicaLink:
         """The wire's end for the present connection; None while there is none."""
         self.channel: Any = None
         """The wire's part that outlives connections; its `detach(fault)` fails all calls, now and later."""
+        self.closed = False
+        """Whether the block of `connect` has been left: it never comes back."""
         self.error: Exception | None = None
         """Why the replica is not valid, as far as that is known."""
         LINKS.add(self)
@@ -113,7 +121,8 @@ class ReplicaLink:
 
     def unavailable(self) -> Fault:
         """Return the Fault of a call that was never written."""
-        return Fault(Code.UNAVAILABLE, f"{self.name} is {self.state.value}: no link to {self.url}", may_have_run=False)
+        why = "its 'async with connect(…)' has ended" if self.closed else f"no link to {self.url}"
+        return Fault(Code.UNAVAILABLE, f"{self.name} is {self._standing}: {why}", may_have_run=False)
 
     def abandon(self) -> None:
         """In a forked child: nothing may be written to the parent's connection."""
@@ -125,7 +134,8 @@ class ReplicaLink:
 
     def close(self) -> None:
         """Drop every connection of the replica."""
-        self.remote = None
+        self.closed, self.remote = True, None
+        self.state_changed.disconnect_all()  # the end of the block is no news to who ended it
         if self.instance is not None:
             state: State = self.instance._everywire
             state.listeners.clear()
@@ -133,7 +143,11 @@ class ReplicaLink:
             drop_connections(self.instance)
 
     def __repr__(self) -> str:
-        return f"<link of {self.name} at {self.url}: {self.state.value}>"
+        return f"<link of {self.name} at {self.url}: {self._standing}>"
+
+    @property
+    def _standing(self) -> str:
+        return "closed" if self.closed else self.state.value
 
 
 def drop_connections(instance: Object) -> None:
@@ -178,15 +192,17 @@ def _replicated(instance: Object, name: str) -> Any:
         raise LocalProtocolError(f"{name} has no value yet: the replica is not initialized") from None
 
 
-_CLASSES: Final[dict[type[Object], type[Object]]] = {}
+_REPLICA_CLASS: Final = "__everywire_replica_class__"
+"""The attribute of a class that keeps its replica class, so that both end together: `connect` builds classes too."""
 
 
 def replica_class(cls: type[Object]) -> type[Object]:
     """Return the subclass of *cls* whose instances are replicas."""
-    made = _CLASSES.get(cls)
+    made: type[Object] | None = vars(cls).get(_REPLICA_CLASS)
     if made is None:
         contract = contract_of(cls)
-        made = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, "_write": _push})
+        own = {"_write": _push, "__repr__": _repr, "__setattr__": _assign}
+        made = type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, **own})
         made.__everywire_declared__ = cls.__everywire_declared__
         for member in contract.of_kind(Kind.PROPERTY):
             if is_public(member.name):
@@ -194,7 +210,7 @@ def replica_class(cls: type[Object]) -> type[Object]:
                 setattr(made, member.name, ReplicaProperty[Any](handle))
         setattr(made, "__getattr__", _explain_missing)  # noqa: B010  a plain assignment confuses type checkers
         setattr(made, "__everywire_contract__", contract)  # noqa: B010
-        _CLASSES[cls] = made
+        setattr(cls, _REPLICA_CLASS, made)
     return made
 
 
@@ -216,6 +232,19 @@ def make_replica(cls: type[Object], link: ReplicaLink) -> Object:
 async def _push(self: Object, name: str, value: Any) -> None:
     handle: Any = type(self).__everywire_declared__[name]
     await handle.push(self, value)
+
+
+def _repr(self: Object) -> str:
+    link = link_of(self)
+    return f"<replica of {type(self).__name__} {link.name!r} at {link.url}: {link._standing}>"
+
+
+def _assign(self: Object, name: str, value: Any) -> None:
+    """Assign what the class knows; a new name is a mistake, which nobody at the source would ever hear of."""
+    if not (name.startswith("_") or hasattr(type(self), name)):
+        owner = type(self).__name__
+        raise AttributeError(f"{name!r} is no member of {owner}: assigning it changes nothing at the source")
+    object.__setattr__(self, name, value)
 
 
 def _explain_missing(self: Object, name: str) -> Any:
@@ -257,9 +286,9 @@ def named(
     function.__defaults__ = defaults or None
     function.__name__ = function.__qualname__ = member.name
     function.__doc__ = member.doc or None
-    result = None if member.result is None else python_type(member.result)
+    result: Any = None if member.result is None else python_type(member.result)
     function.__annotations__ = {n: python_type(p.type) for n, p in zip(wanted, parameters, strict=True)}
-    function.__annotations__["return"] = result
+    function.__annotations__["return"] = AsyncIterator[result] if member.stream else result
     setattr(function, MARK, member.timeout)
     return function
 
@@ -276,6 +305,9 @@ class BoundProperty(Generic[T]):
         if self._instance._everywire.link is not None:
             return _replicated(self._instance, self._handle.name)  # type: ignore[no-any-return]
         return self._handle.__get__(self._instance, type(self._instance))
+
+    def __repr__(self) -> str:
+        return f"{self._handle!r} of {self._instance!r}"
 
     async def push(self, value: T) -> T:
         """See `Property.push`."""

@@ -17,12 +17,15 @@ async def serve(
     source: Object,
     name: str,
     *,
-    on: Iterable[str | Wire],
+    on: str | Iterable[str | Wire],
     policy: Policy | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> AsyncGenerator[Node, None]:
-    """Publish *source* as *name* on the wires *on* while the `async with` block runs; gives the node."""
+    """Publish *source* as *name* on the wires *on*, one URL or several, while the block runs; gives the node.
+
+    Raises what `Node.publish` and `Node.serve` raise.
+    """
     async with Node(limits=limits) as node:
         node.publish(source, name, policy=policy)
-        await node.serve(*on)
+        await node.serve(*((on,) if isinstance(on, str) else on))
         yield node

@@ -102,6 +102,10 @@ IMPLIED: Final[Mapping[str, str]] = {
 """Transport -> wire of a URL without a wire part (SEMANTICS 8)."""
 
 
+PLANNED: Final = frozenset({"mqtt", "coap", "http", "ws", "dbus", "opc.tcp", "grpc", "nats", "qcop", "udp", "registry"})
+"""Wires and transports that addresses will name and this version does not speak."""
+
+
 def wire_of(wire: str | Wire) -> Wire:
     """Return *wire*, or the wire of a URL; raise AddressError or MissingExtra."""
     if not isinstance(wire, str):
@@ -110,6 +114,9 @@ def wire_of(wire: str | Wire) -> Wire:
     name, plus, transport = scheme.partition("+")
     known = name if plus and transport else IMPLIED.get(scheme, "")
     if not colon or known not in WIRES:
+        asked = name if plus else scheme
+        if colon and (asked in PLANNED or asked.removesuffix("s") in PLANNED):
+            raise AddressError(f"{asked}: is planned, but everywire does not speak it yet; use local:, tcp: or tls:")
         examples = "local:climate, tcp://127.0.0.1:65213, tls://host:65214?ca=ca.pem"
         raise AddressError(f"{wire!r} is not an address everywire knows; addresses look like {examples}")
     module, settings, extra = WIRES[known]

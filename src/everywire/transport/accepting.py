@@ -78,16 +78,18 @@ async def accept(
     write_limit: int = DEFAULT_WRITE_LIMIT,
     max_connections: int = 1024,
     max_per_peer: int | None = None,
+    max_per_uid: int = 256,
+    max_per_address: int = 64,
     insecure: bool = False,
 ) -> Listener:
     """Listen, and run a fresh receiver on every connection until the listener is closed.
 
-    `max_per_peer` is 256 for each uid and 64 for each remote address unless given. A connection beyond a limit is
+    `max_per_peer` stands for both `max_per_uid` and `max_per_address`. A connection beyond a limit is
     closed at once and counted in `refused`. `insecure` allows a bind that other machines reach without encryption and
     authentication. Raises AddressInUse, InsecureBind, LinkError, AddressError or UnsupportedPlatform.
     """
     address = parse_address(address) if isinstance(address, str) else address
-    admission = Admission(max_connections)
+    admission = Admission(max_connections, max_per_uid, max_per_address)
     if max_per_peer is not None:
         admission.max_per_uid = admission.max_per_address = max_per_peer
     match address.transport:

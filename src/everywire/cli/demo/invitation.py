@@ -7,8 +7,9 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-TEXT = """
+TEXT: Final = """
 The plant stays up. In another terminal:
 
   {everywire} get {local} thermostat
@@ -23,8 +24,9 @@ import asyncio, everywire
 async def main():
     async with everywire.connect("{tcp}", "thermostat") as room:
         print(room.target, await room.boost(5))
-asyncio.run(main())'
+asyncio.run(main())'"""
 
+QT: Final = """
 PySide6:
 
 {python} -c '
@@ -32,14 +34,16 @@ from PySide6.QtCore import QCoreApplication, QUrl
 from PySide6.QtRemoteObjects import QRemoteObjectNode
 app = QCoreApplication(); node = QRemoteObjectNode(); node.connectToNode(QUrl("{local}"))
 room = node.acquireDynamic("thermostat")
-print(room.waitForSource(), room.property("target"))'
+print(room.waitForSource(), room.property("target"))'"""
 
+END: Final = """
 Ctrl-C ends it."""
 
 
-def invitation(urls: Mapping[str, str]) -> str:
-    """Return the lines to try on a plant at *urls*; they work in any directory."""
-    return TEXT.format(everywire=everywire_command(), python=shlex.quote(sys.executable), **urls)
+def invitation(urls: Mapping[str, str], *, qt: bool = False) -> str:
+    """Return the lines to try on a plant at *urls*, with *qt* a Qt program too; they work in any directory."""
+    text = f"{TEXT}\n{QT}\n{END}" if qt else f"{TEXT}\n{END}"
+    return text.format(everywire=everywire_command(), python=shlex.quote(sys.executable), **urls)
 
 
 def everywire_command() -> str:

@@ -24,8 +24,8 @@ One process holds a plant, a thermostat and a pump, and serves it at
   {tcp}
   {memory}
 
-Others read the target, push a new one, call boost, and hear the change of current and the signal overheated.
-The last one has connected that signal to the slot stop of the pump, by another wire.
+Each row below reads the target, pushes a new one, calls boost, and hears the change of current and the signal
+overheated. In the last row that signal, heard over one wire, drives the slot stop of the pump over another.
 """
 
 
@@ -47,7 +47,7 @@ async def demo(*, once: bool, qt: bool | None) -> bool:
         if not once:
             await people.keep_only(plant, safety)
             await plant.ask("live")
-            print(invitation(urls), flush=True)
+            print(invitation(urls, qt=_has_qt()), flush=True)
             await until_interrupted()
     return agreed
 
@@ -68,8 +68,12 @@ async def _invite(people: Crew, plant: Worker, urls: Mapping[str, str], *, qt: b
     return visits
 
 
+def _has_qt() -> bool:
+    return importlib.util.find_spec("PySide6") is not None
+
+
 async def _can_use_qt(people: Crew, *, demanded: bool) -> bool:
-    if importlib.util.find_spec("PySide6") is None:
+    if not _has_qt():
         if demanded:
             raise MissingExtra("qt")
         print(NO_QT, end="\n\n")

@@ -115,11 +115,13 @@ def type_of_number(number: int, version: int) -> TypeId | None:
     return _TYPES.get(number)
 
 
-@lru_cache(maxsize=256)
 def parse_type_name(text: str) -> TypeName | None:
     """Take a C++ type name apart; None if its brackets do not match or it is unreasonably long or deep."""
-    if len(text) > MAX_NAME:
-        return None
+    return None if len(text) > MAX_NAME else _parse_text(text)  # long ones must not stay in the cache
+
+
+@lru_cache(maxsize=256)
+def _parse_text(text: str) -> TypeName | None:
     words = re.findall(r"[<>,]|[^<>,]+", ALIASES.get(text, text))
     tokens = [" ".join(word.split()) for word in reversed(words) if word.strip()]
     found = _parse(tokens, 0)

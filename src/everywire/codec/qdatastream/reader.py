@@ -150,7 +150,7 @@ class Reader(ByteReader):
         definition = self.read_bytes()
         is_null = self.read_bool()
         if kind > 2:
-            raise RemoteProtocolError(f"object {name!r} is of kind {kind}, known are 0 to 2")
+            raise RemoteProtocolError(f"object {name[:80]!r} is of kind {kind}, known are 0 to 2")
         return ObjectReference(name, type_name, kind, definition, None if is_null else self.read_bytes())
 
     def _read_gadget_list(self) -> object:

@@ -136,15 +136,17 @@ def _fixed(seconds: int) -> timezone:
     return timezone(timedelta(seconds=seconds)) if seconds else UTC
 
 
-@lru_cache(maxsize=512)
 def _zone(name: str) -> tzinfo:
-    """The zone of this name. It becomes a file name in zoneinfo, so only harmless ones get there, and once."""
-    if _ZONE_NAME.fullmatch(name):
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            pass
-    return _UNKNOWN_ZONE
+    """The zone of this name. It becomes a file name in zoneinfo, so only harmless ones get there."""
+    return _known_zone(name) if _ZONE_NAME.fullmatch(name) else _UNKNOWN_ZONE
+
+
+@lru_cache(maxsize=512)
+def _known_zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return _UNKNOWN_ZONE
 
 
 def _write_clock(writer: ByteWriter, value: time | None) -> None:

@@ -132,7 +132,7 @@ class Float(Type):
         except (TypeError, ValueError):  # an array of several numbers has __float__ too
             raise refuse(value, "float") from None
         if (self.low is not None and not number >= self.low) or (self.high is not None and not number <= self.high):
-            raise OutOfRange(f"{number!r} is not within {_bound(self.low)} and {_bound(self.high)}")
+            raise OutOfRange(f"{number!r} is not {_bounds(self.low, self.high)}")
         return number
 
     @property
@@ -233,8 +233,10 @@ class EnumType(Type):
         return found
 
 
-def _bound(bound: float | None) -> str:
-    return "anything" if bound is None else f"{bound:g}"
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at least {low:g}" if high is None else f"at most {high:g}"
+    return f"within {low:g} and {high:g}"
 
 
 BYTES = Bytes()

@@ -250,7 +250,7 @@ def _read_body(reader: Reader, packet_id: PacketId) -> Packet:
 def _read_invoke(reader: Reader, name: str) -> Invoke:
     call = reader.read_int("i32")
     if call not in _CALL_KINDS:
-        raise RemoteProtocolError(f"an invoke of kind {call} on {name!r}, known are 0 to 2")
+        raise RemoteProtocolError(f"an invoke of kind {call} on {name[:80]!r}, known are 0 to 2")
     index = reader.read_int("i32")
     arguments = _read_values(reader)
     return Invoke(name, CallKind(call), index, arguments, reader.read_int("i32"), reader.read_int("i32"))

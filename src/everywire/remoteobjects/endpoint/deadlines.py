@@ -1,7 +1,6 @@
 """Deadlines of a link's waiting calls, by one coarse sweep: no call needs a timer or even a time stamp.
 
-Each sweep remembers the newest serial it saw, so a call is known to be at least as old as the first sweep whose mark is
-not older than the call.
+Each sweep remembers the calls that it saw waiting for the first time: from then on they have waited at least as long.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._marks: dict[Channel, list[tuple[float, int]]] = {}
+        self._seen: dict[Channel, dict[int, float]] = {}
+        """When a sweep first saw each waiting call, by serial."""
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, channel: Channel) -> None:
         """Look after the calls of *channel*; its `sweeping` is reset when none waits any more."""
-        self._marks.setdefault(channel, [])
+        self._seen.setdefault(channel, {})
         if self._timer is None:
             self._timer = self._loop.call_later(SWEEP, self._sweep)
 
@@ -34,34 +34,28 @@ class Deadlines:
         """Stop; the calls fail for another reason."""
         if self._timer is not None:
             self._timer.cancel()
-        for channel in self._marks:
+        for channel in self._seen:
             channel.sweeping = False
-        self._marks.clear()
+        self._seen.clear()
 
     def _sweep(self) -> None:
         self._timer = None
         now = self._loop.time()
-        for channel, marks in tuple(self._marks.items()):
-            if not channel.waiting:
+        for channel, seen in tuple(self._seen.items()):
+            if channel.waiting:
+                self._seen[channel] = {serial: seen.get(serial, now) for serial in channel.waiting}
+                _fail_late(channel, self._seen[channel], now)
+            else:
                 channel.sweeping = False
-                del self._marks[channel]
-                continue
-            marks.append((now, next(reversed(channel.waiting))))
-            _fail_late(channel, marks, now)
-        if self._marks:
+                del self._seen[channel]
+        if self._seen:
             self._timer = self._loop.call_later(SWEEP, self._sweep)
 
 
-def _fail_late(channel: Channel, marks: list[tuple[float, int]], now: float) -> None:
-    """Fail the calls of *channel* that wait longer than they may; drop marks that no waiting call needs."""
-    place = {serial: n for n, serial in enumerate(channel.waiting)}
-    marks[:] = [entry for entry in marks if entry[1] in place]
-    mark = iter(tuple(marks))
-    since, newest = next(mark)
+def _fail_late(channel: Channel, seen: dict[int, float], now: float) -> None:
+    """Fail the calls of *channel* that wait longer than they may."""
     for serial, (waiting, call) in tuple(channel.waiting.items()):
-        while place[newest] < place[serial]:
-            since, newest = next(mark)
-        if waiting.timeout is None or now - since < waiting.timeout:
+        if waiting.timeout is None or now - seen[serial] < waiting.timeout:
             continue
         del channel.waiting[serial]
         if channel.link is not None:

@@ -29,9 +29,9 @@ from everywire.remoteobjects.endpoint.deadlines import Deadlines
 from everywire.remoteobjects.endpoint.streaming import WINDOW, IncomingStream
 from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
-from everywire.remoteobjects.wire.layout import layout_of, read_definition_of
+from everywire.remoteobjects.wire.layout import definition_of, layout_of, names_in, read_definition_of
 from everywire.remoteobjects.wire.qttypes import lower
-from everywire.remoteobjects.wire.replicating import Channel, Misfit, careful_news
+from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news
 from everywire.runtime.node import Node
 from everywire.runtime.pending import PendingCall
 from everywire.runtime.replica import ReplicaLink, ReplicaState
@@ -158,6 +158,7 @@ class ReplicaSession(NodeSession):
         for attaching in self._attaching.values():
             if not attaching.done.done():
                 attaching.done.set_exception(fault)
+                attaching.done.exception()  # counts as seen: who attaches may wait for something else yet
         for channel in self._channels.values():
             self._suspect(channel, reason, fault)
         for stream in list(self._streams.values()):
@@ -207,16 +208,18 @@ class ReplicaSession(NodeSession):
         try:
             if not isinstance(packet, InitDynamic):
                 raise RemoteProtocolError("the host answered a dynamic listener without a class definition")
-            self.engine.types = {**self.engine.types, **packet.definition.user_types()}
-            offered, layout = (
-                read_definition_of(packet.definition, packet.name)
-                if contract is None
-                else (contract, layout_of(contract))
-            )
+            self.learn(packet.name, packet.definition)
+            if contract is None:
+                offered, layout = read_definition_of(packet.definition, packet.name)
+            elif names_in(packet.definition) == names_in(definition_of(contract)):
+                offered, layout = contract, layout_of(contract)
+            else:
+                raise RemoteProtocolError(f"{packet.name} became another object while it was attached to")
             self._channels[packet.name] = channel
+            channel.replica.remote = _Remote(self, channel)  # before observers hear of the link: they may push
             channel.attach(self, offered, layout, packet.values)
-            channel.replica.remote = _Remote(self, channel)
         except EverywireError as error:
+            channel.replica.remote = None
             attaching.done.set_exception(error)
         else:
             attaching.done.set_result(None)
@@ -281,7 +284,11 @@ class _Remote:
             await channel.invoke(CallKind.METHOD, index, (sent,), (value,))
         else:
             self._session.send(channel.write_frame(member, value))
-            await self._session.ping(channel.replica.name)
+            try:
+                async with asyncio.timeout(PUSH_TIMEOUT):
+                    await self._session.ping(channel.replica.name)
+            except TimeoutError:
+                raise Fault(Code.DEADLINE_EXCEEDED, f"no answer within {PUSH_TIMEOUT:g} s") from None
 
 
 def _channel_of(replica: ReplicaLink, loop: asyncio.AbstractEventLoop) -> Channel:

@@ -35,7 +35,7 @@ from everywire.remoteobjects.codec.faults import encode_fault_reply
 from everywire.remoteobjects.endpoint.streaming import OutgoingStream
 from everywire.remoteobjects.engine import Broken, Engine, Skipped
 from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
-from everywire.runtime.gate import Door
+from everywire.runtime.gate import Door, authorize
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Outbox
@@ -65,6 +65,8 @@ class HostServer:
             lambda: HostSession(self),
             write_limit=limits.unsent_soft,
             max_connections=limits.connections + 1,  # one more, so that a silent link can make room for it
+            max_per_uid=limits.connections_per_user,
+            max_per_address=limits.connections_per_address,
             insecure=self._insecure,
         )
 
@@ -86,9 +88,9 @@ class HostServer:
         hosted = self.hosted.pop(publication.name)
         for head in hosted.routes:
             self.routes.pop(head, None)
-        for link in tuple(hosted.links):
-            link.outbox.put(encode_packet(RemoveObject(hosted.name)))
         hosted.close()
+        for session in self.sessions:
+            session.withdrawn(hosted)
 
     def recheck(self) -> None:
         """Apply changed policies."""
@@ -131,6 +133,7 @@ class HostSession(InboundLink):
     def __init__(self, server: HostServer) -> None:
         self._server = server
         self.attached: set[str] = set()
+        self._shown: set[str] = set()
         self.extended = False
         self._streams: dict[int, OutgoingStream] = {}
         self._engine = Engine(
@@ -158,7 +161,11 @@ class HostSession(InboundLink):
             connection.abort()
             return
         self._server.sessions[self] = None
-        self._engine.send(ObjectList(tuple(h.info for h in self._server.hosted.values() if self._sees(h))))
+        visible = [hosted for hosted in self._server.hosted.values() if self._sees(hosted)]
+        self._shown.update(hosted.name for hosted in visible)
+        if not visible and not node.policy.sees(self.caller):
+            self._engine.max_frame = min(self.limits.frame, self.limits.frame_before_authentication)
+        self._engine.send(ObjectList(tuple(hosted.info for hosted in visible)))
         connection.write(self._engine.data_to_send())
 
     def received(self, data: bytes) -> None:
@@ -172,6 +179,8 @@ class HostSession(InboundLink):
     def resumed(self) -> None:
         """The peer takes bytes again."""
         self.relieved()
+        for stream in self._streams.values():
+            stream.wake()
 
     def lost(self, error: LinkError | None) -> None:
         """The link is gone."""
@@ -192,20 +201,23 @@ class HostSession(InboundLink):
     def announce(self, hosted: HostedObject) -> None:
         """Tell about a new object."""
         if self._sees(hosted):
+            self._shown.add(hosted.name)
+            self._engine.max_frame = self.limits.frame
             self.outbox.put(encode_packet(ObjectList((hosted.info,))))
 
-    def recheck(self) -> None:
-        """Take back what the caller may no longer see."""
-        super().recheck()
-        for name in tuple(self.attached):
-            hosted = self._server.hosted.get(name)
-            if hosted is not None and not self._sees(hosted):
-                self._detach(name)
-                self.outbox.put(encode_packet(RemoveObject(name)))
+    def withdrawn(self, hosted: HostedObject) -> None:
+        """An object is gone, its streams with it."""
+        self._take_back(hosted)
+        self.forget(hosted.doors)
 
-    def running(self) -> list[asyncio.Task[Any]]:
-        """Return the tasks of slots that run for this link."""
-        return [task for task, (door, _, _) in self._running.items() if not door.member.stream]
+    def recheck(self) -> None:
+        """Take back what the caller may no longer see, and tell about what it may see now."""
+        super().recheck()
+        for hosted in self._server.hosted.values():
+            if not self._sees(hosted):
+                self._take_back(hosted)
+            elif hosted.name not in self._shown:
+                self.announce(hosted)
 
     def end(self) -> None:
         """Send what waits, then close."""
@@ -239,7 +251,7 @@ class HostSession(InboundLink):
         elif kind is Ping:
             self._pong(event.name)
         elif kind is Refused:
-            self._refuse(event.name, event.token, event.fault)
+            self._refuse(event.name, event.token, self._what_to_tell(event))
         elif kind is Asked:
             self._answer(event)
         elif kind is Skipped:
@@ -260,6 +272,15 @@ class HostSession(InboundLink):
                 return asked
         return careful_invoke(packet, self._server.hosted.get(packet.name))
 
+    def _what_to_tell(self, refused: Refused) -> Fault:
+        """Return why a call is refused: whoever may not use a member does not learn what its arguments should be."""
+        if refused.door is not None:
+            try:
+                authorize(self, refused.door, ())
+            except Fault as fault:
+                return fault
+        return refused.fault
+
     def _sees(self, hosted: HostedObject) -> bool:
         return hosted.publication.policy.sees(self.caller)
 
@@ -273,6 +294,17 @@ class HostSession(InboundLink):
         self.attached.add(hosted.name)
         self.outbox.put(hosted.attached(dynamic=packet.dynamic))
         hosted.links[self] = None
+
+    def _take_back(self, hosted: HostedObject) -> None:
+        self._shown.discard(hosted.name)
+        if hosted.name in self.attached:
+            self._detach(hosted.name)
+            hosted.links.pop(self, None)
+            self.outbox.put(encode_packet(RemoveObject(hosted.name)))
+        for number, stream in tuple(self._streams.items()):
+            if stream.object == hosted.name:
+                stream.close()
+                self.stream_failed(number, Fault(Code.UNAVAILABLE, f"the host withdrew {hosted.name}"))
 
     def _detach(self, name: str) -> None:
         hosted = self._server.hosted.get(name)
@@ -293,7 +325,7 @@ class HostSession(InboundLink):
         if self.extended:
             self.outbox.put(encode_fault_reply(name, token, fault))
             return
-        log.info("%s got no result from %s: %s", self.caller, name, fault)
+        log.info("%s got no result from %.80r: %s", self.caller, name, fault)
         self.outbox.put(encode_packet(InvokeReply(name, token, None)))
 
     def _refuse_unreadable(self, event: Skipped) -> None:

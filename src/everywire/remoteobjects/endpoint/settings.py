@@ -22,7 +22,11 @@ class RemoteObjects:
     async def serve(self, node: Node) -> HostServer:
         """Start serving the objects of *node*."""
         server = HostServer(node, insecure=self.insecure)
-        await server.listen(self.url)
+        try:
+            await server.listen(self.url)
+        except BaseException:
+            await server.close()
+            raise
         return server
 
     async def open(self, node: Node) -> ReplicaSession:

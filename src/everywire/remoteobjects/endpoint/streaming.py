@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from everywire.errors import Fault, ModelError
+from everywire.errors import Fault, ModelError, RemoteProtocolError
 from everywire.model import Member
 from everywire.remoteobjects.codec.extension import Method, Told, ask, tell
 from everywire.remoteobjects.wire.qttypes import lift, lower
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 WINDOW: Final = 64
 """Items a node lets a host send ahead of its reader."""
 
+MOST_GRANTED: Final = 1024
+"""Items that a host believes a node to have room for: a generator must not run on and on because of a lie."""
+
 
 class OutgoingStream:
     """The host's end: drives the slot's generator as far as the node has granted."""
 
     def __init__(self, session: HostSession, door: Door, number: int) -> None:
         self._session, self._door, self._number = session, door, number
+        self.object = door.name
         self._credit = 0
         self._granted = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
@@ -43,7 +48,11 @@ class OutgoingStream:
 
     def grant(self, items: int) -> None:
         """The node has room for *items* more."""
-        self._credit += max(0, items)
+        self._credit = min(self._credit + max(0, items), MOST_GRANTED)
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again whether there is room, on the node and on the link."""
         self._granted.set()
 
     def close(self) -> None:
@@ -55,7 +64,7 @@ class OutgoingStream:
         generator: Any = self._door.method(*arguments)
         try:
             while True:
-                while not self._credit:
+                while not self._credit or self._session.outbox.congested:
                     self._granted.clear()
                     await self._granted.wait()
                 item = await anext(generator)
@@ -115,12 +124,18 @@ class IncomingStream(AsyncIterator[Any]):
 
     def __del__(self) -> None:
         if self._end is None:
-            self._session.close_stream(self.number)
+            with suppress(RuntimeError):  # the loop is closed
+                # Later and in the loop's thread: garbage is collected in any thread, in the midst of anything.
+                self._session.loop.call_soon_threadsafe(self._session.close_stream, self.number)
 
     def arrived(self, raw: Any) -> None:
         """Take an item; one that does not fit ends the stream."""
         node = self._member.result
         if self._end is not None:
+            return
+        if len(self._items) >= WINDOW:
+            self.ended(RemoteProtocolError("the host sent more items of a stream than it was granted"))
+            self._session.close_stream(self.number)
             return
         try:
             self._items.append(raw if node is None else lift(node, raw))

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from everywire.errors import Code, Fault, LinkError
+from everywire.errors import Code, Fault, LinkError, RemoteProtocolError
 from everywire.remoteobjects.codec import (
     AddObject,
     CallKind,
@@ -31,6 +31,7 @@ from everywire.remoteobjects.codec import (
     Pong,
     PropertyChange,
     RemoveObject,
+    UserTypes,
     encode_packet,
 )
 from everywire.remoteobjects.codec.extension import HELLO, WELCOME
@@ -41,6 +42,11 @@ from everywire.runtime.pending import PendingCall
 from everywire.transport import Connection, dial
 
 News = Callable[[Packet], object]
+
+MOST_LISTED: Final = 65_536
+"""Objects that a host may show."""
+LONGEST_NAME: Final = 4096
+"""Characters of the name, type and signature of an object that is taken note of, together."""
 
 
 class NodeSession:
@@ -62,6 +68,7 @@ class NodeSession:
         self._gone: asyncio.Future[Exception | None] = self.loop.create_future()
         self._listed = self._probed = False
         self._broken: Exception | None = None
+        self._types: dict[str, UserTypes] = {}
         self._inits: dict[str, asyncio.Future[InitDynamic | Init]] = {}
         self._pongs: dict[str, list[asyncio.Future[None]]] = {}
         self._calls: dict[str, tuple[dict[int, tuple[Waiting, Any]], Callable[[], int]]] = {}
@@ -103,8 +110,13 @@ class NodeSession:
         packet = await self._acquire(name, dynamic=dynamic)
         definition = packet.definition if isinstance(packet, InitDynamic) else None
         if definition is not None:
-            self.engine.types = {**self.engine.types, **definition.user_types()}
+            self.learn(name, definition)
         return definition, packet.values
+
+    def learn(self, name: str, definition: ClassDefinition) -> None:
+        """Take what the object *name* says about its types, in place of what it said before."""
+        self._types[name] = definition.user_types()
+        self.engine.types = dict(itertools.chain.from_iterable(types.items() for types in self._types.values()))
 
     def release(self, name: str) -> None:
         """Detach from the object *name*."""
@@ -112,6 +124,10 @@ class NodeSession:
 
     def invoke(self, name: str, index: int, *arguments: Any, call: CallKind = CallKind.METHOD) -> Any:
         """Call the method *index* of the object *name*; return the pending call of its plain result."""
+        if self._gone.done():
+            failed = self.pending()
+            failed.set_exception(Fault(Code.UNAVAILABLE, "the connection is closed", may_have_run=False))
+            return failed
         if name not in self._calls:
             self._calls[name] = ({}, serials().__next__)
             self.engine.routes.setdefault(reply_head(name), self._calls[name][0])
@@ -237,7 +253,10 @@ class NodeSession:
 
     def _list(self, packet: ObjectList) -> None:
         for info in packet.entries:
-            self.objects.setdefault(info.name, info)
+            if len(info.name) + len(info.type_name or "") + len(info.signature or "") <= LONGEST_NAME:
+                self.objects.setdefault(info.name, info)
+        if len(self.objects) > MOST_LISTED:
+            self.other(Broken(RemoteProtocolError(f"the host shows more than {MOST_LISTED} objects")))
         if self._listed:
             self._pass_on(packet)
         self._listed = True

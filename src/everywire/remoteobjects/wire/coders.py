@@ -313,28 +313,30 @@ def _read_nothing(data: bytes, start: int, end: int) -> Any:
 
 _CALL: Final = """\
 def make(channel, check, waiting_for, call_of):
- head = p_size = pending = frames = next_serial = write = join = loop = {no_packers}None
+ head = p_size = most = pending = frames = next_serial = write = join = loop = {no_packers}None
  def slot({arguments}):
   {guard}
   if head is None: return channel.unavailable()
   serial = next_serial()
   {prepare}
   frame = {frame}
+  {bound}
   call = call_of(loop=loop)
   call.link = channel
-  if pending or frames:
+  if pending:
    join(frame)
   else:
-   write(frame)
+   if frames: join(frame)
+   else: write(frame)
    if not channel.sweeping: channel.sweep()
   pending[serial] = (waiting_for, call)
   return call
  def bind(names):
-  nonlocal head, p_size, pending, frames, next_serial, write, join, loop{packers}
+  nonlocal head, p_size, most, pending, frames, next_serial, write, join, loop{packers}
   head = names["head"]
   if head is None: return
   p_size, pending, frames, next_serial = names["p_size"], names["pending"], names["frames"], names["next_serial"]
-  write, join, loop = names["write"], names["join"], names["loop"]
+  write, join, loop, most = names["write"], names["join"], names["loop"], names["most"]
   {bind_packers}
  return slot, bind
 """
@@ -357,6 +359,7 @@ def _call_source(types: Types) -> tuple[str, _Frame]:
         guard=check if condition is None else f"if not ({condition}): {check}",
         prepare="; ".join(frame.before) or "pass",
         frame=frame.expression("p"),
+        bound="if len(frame) > most: return channel.too_large(len(frame))" if frame.tails else "pass",
         packers="".join(f", {packer}" for packer in packers),
         bind_packers="; ".join(f"{packer} = names['{packer}']" for packer in packers),
     )

@@ -88,11 +88,18 @@ class HostedObject:
             self._streams[name] = stream_door(self.publication, member)
         return self._streams[name]
 
+    @property
+    def doors(self) -> tuple[Door, ...]:
+        """Every door that leads to the object."""
+        return (*self.routes.values(), *self._streams.values())
+
     def close(self) -> None:
-        """Stop listening to the object."""
+        """Stop listening to the object, and let no call through that has arrived already."""
         for disconnect in self._disconnects:
             disconnect()
         self._disconnects.clear()
+        for door in self.doors:
+            door.shut()
 
     def _add(self, member: Member) -> None:
         if member.kind is Kind.PROPERTY:
@@ -213,6 +220,8 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     name: str
     token: int
     fault: Fault
+    door: Door | None = None
+    """Where the call would have gone; the fault is for those only who may use it."""
 
 
 def careful_invoke(packet: Invoke, hosted: HostedObject | None) -> Invoked | Refused:
@@ -225,9 +234,9 @@ def careful_invoke(packet: Invoke, hosted: HostedObject | None) -> Invoked | Ref
     parameters = door.member.parameters
     if len(packet.arguments) > len(parameters):
         problem = f"{door.member.name} takes {len(parameters)} arguments, got {len(packet.arguments)}"
-        return Refused(packet.name, packet.serial, Fault(Code.INVALID_ARGUMENT, problem, may_have_run=False))
+        return Refused(packet.name, packet.serial, Fault(Code.INVALID_ARGUMENT, problem, may_have_run=False), door)
     try:
         arguments = tuple(lift(p.type, raw) for p, raw in zip(parameters, packet.arguments, strict=False))
     except ModelError as error:
-        return Refused(packet.name, packet.serial, invalid(error))
+        return Refused(packet.name, packet.serial, invalid(error), door)
     return Invoked(door, arguments, packet.serial)

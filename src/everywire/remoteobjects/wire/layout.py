@@ -7,16 +7,21 @@ declared ones; methods: `pushXxx` of the writable properties in order, then the 
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from everywire.errors import ModelError
 from everywire.model import Contract, Kind, Member, Parameter
+from everywire.model.description import MOST_MEMBERS, MOST_PARAMETERS
 from everywire.model.names import camel, is_public, pascal, proposal
 from everywire.model.types import ANY, AnyType, EnumType, Int, Type
 from everywire.remoteobjects.codec import ClassDefinition, EnumDef, MethodDef, PropertyDef, SignalDef
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
 from everywire.remoteobjects.wire.typenames import python_type
+
+MOST_OVERLOADS: Final = 64
+"""Members of one name in a foreign class; further ones are left out, for each is compared with each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,12 @@ def read_definition_of(definition: ClassDefinition, name: str) -> tuple[Contract
 
     A `pushXxx` method beside a property `xxx`, and a signal that is a property's notify signal, are part of the
     property. A property without a push method may be writable or not: Qt does not say, so it counts as writable and
-    the source decides. Names that are taken (overloads, clones for default arguments) get a number.
+    the source decides. Names that are taken (overloads, clones for default arguments) get a number. Raises ModelError
+    for a class that is larger than any real one.
     """
+    count = len(definition.properties) + len(definition.signals) + len(definition.methods)
+    if count > MOST_MEMBERS:
+        raise ModelError(f"{name} has {count} members; {MOST_MEMBERS} are the most that a replica can have")
     reading = _Reading(definition)
     for place, prop in enumerate(definition.properties):
         reading.add_property(place, prop)
@@ -105,6 +114,15 @@ def read_definition_of(definition: ClassDefinition, name: str) -> tuple[Contract
     return Contract(definition.type_name or pascal(name), reading.members), reading.layout
 
 
+def names_in(definition: ClassDefinition) -> tuple[tuple[str, ...], ...]:
+    """Return what Qt calls the properties, signals and methods: two classes with the same have the same indices."""
+    return (
+        tuple(prop.name for prop in definition.properties),
+        tuple(_plain(signal.signature) for signal in definition.signals),
+        tuple(_plain(method.signature) for method in definition.methods),
+    )
+
+
 def adapt(wanted: Contract, offered: Contract, layout: Layout, *, exact: bool) -> tuple[Contract, Layout]:
     """Return *offered* and *layout* under the Python names of *wanted*, matched by what Qt calls each member.
 
@@ -113,7 +131,9 @@ def adapt(wanted: Contract, offered: Contract, layout: Layout, *, exact: bool) -
     """
     by_wire: dict[str, list[Member]] = {}
     for member in offered.members.values():
-        by_wire.setdefault(wire_name(member), []).append(member)
+        overloads = by_wire.setdefault(wire_name(member), [])
+        if len(overloads) < MOST_OVERLOADS:
+            overloads.append(member)
     members: dict[str, Member] = {}
     names: dict[str, str] = {}
     for name, member in wanted.members.items():
@@ -155,8 +175,11 @@ class _Reading:
         self._notified: dict[str, list[str]] = {}
         """Qt's name of each notify signal to the Python names of its properties; it is listed once for each."""
         self._numbers: dict[str, int] = {}
+        self._overloads: Counter[str] = Counter()
 
     def add_property(self, place: int, prop: PropertyDef) -> None:
+        if self._is_surplus(prop.name):
+            return
         python = self._free(prop.name)
         parameter = Parameter(python, python_type(prop.type_name, self._enums))
         self.members[python] = Member(Kind.PROPERTY, python, (parameter,), writable=True, wire_name=prop.name)
@@ -170,6 +193,8 @@ class _Reading:
         if self._notified.get(plain):
             self.layout.notifies[self._notified[plain].pop(0)] = place
             return
+        if self._is_surplus(plain):
+            return
         python = self._free(plain)
         parameters = self._parameters(signal.signature, signal.parameters)
         self.members[python] = Member(Kind.SIGNAL, python, parameters, wire_name=plain)
@@ -181,11 +206,17 @@ class _Reading:
         if plain in self._pushes and len(parameters) == 1:
             self.layout.pushes.setdefault(self._pushes[plain], place)
             return
+        if self._is_surplus(plain):
+            return
         python = self._free(plain)
         void = method.return_type in ("", "void")
         result = None if void else python_type(method.return_type, self._enums)
         self.members[python] = Member(Kind.SLOT, python, parameters, result=result, wire_name=plain)
         self.layout.slots[python] = place
+
+    def _is_surplus(self, wire: str) -> bool:
+        self._overloads[wire] += 1
+        return self._overloads[wire] > MOST_OVERLOADS
 
     def _free(self, wire: str) -> str:
         """Return a name that is not taken: the proposal, Qt's own, or the proposal with a number."""
@@ -204,7 +235,10 @@ class _Reading:
     def _parameters(self, signature: str, names: tuple[str, ...]) -> tuple[Parameter, ...]:
         inner = signature.partition("(")[2].rpartition(")")[0]
         found: dict[str, Parameter] = {}
-        for place, type_text in enumerate(_split(inner)):
+        texts = _split(inner)
+        if len(texts) > MOST_PARAMETERS:
+            raise ModelError(f"{signature[:80]!r} has {len(texts)} parameters; {MOST_PARAMETERS} are the most")
+        for place, type_text in enumerate(texts):
             name = proposal(names[place]) if place < len(names) else ""
             if not is_public(name) or name in found:
                 name = f"argument_{place}"
@@ -270,7 +304,8 @@ def enum_type(item: EnumDef) -> Type:
     """Return the Python enum of a foreign one, or a number's type when Python cannot have it."""
     base: Any = enum.IntFlag if item.is_flag else enum.IntEnum
     keys = dict(item.keys)
-    if not keys or not all(key.isidentifier() and key[0] != "_" and not hasattr(base, key) for key in keys):
+    usable = (key.isidentifier() and key[0] != "_" and not hasattr(base, key) for key in keys)
+    if not 0 < len(keys) <= MOST_MEMBERS or not all(usable):
         return Int(32)
     made: type[enum.Enum] = base(item.name if is_public(item.name) else "Enumeration", keys)
     return EnumType(made) if len(made) else Int(32)  # a flag with only zero has no members

@@ -15,6 +15,7 @@ from everywire.errors import Code, Fault, ModelError, SignatureMismatch
 from everywire.model import MISSING, Contract, Kind, Member, Object, contract_of
 from everywire.model.building import build_class
 from everywire.model.compile import compile_check
+from everywire.model.contract import DEFAULT_TIMEOUT
 from everywire.model.properties import Readable
 from everywire.model.signals import Signal
 from everywire.model.types import AnyType, OptionalOf, Type, equal
@@ -25,7 +26,10 @@ from everywire.remoteobjects.wire.layout import Layout, adapt, loosened
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
 from everywire.remoteobjects.wire.typenames import Foreign, Sent
 from everywire.runtime.matching import differences
-from everywire.runtime.replica import ReplicaLink, ReplicaState, named
+from everywire.runtime.replica import ReplicaLink, ReplicaState, named, shape
+
+GRACE: Final = 2.0
+"""Seconds that a caller waits longer than the host may take."""
 
 
 class Link(Protocol):
@@ -75,6 +79,10 @@ class Route:
         self.decode, self.lift, self.tell = decode, lift_, tell
 
 
+PUSH_TIMEOUT: Final = DEFAULT_TIMEOUT + GRACE
+"""Seconds that a push waits for its answer, or for the Pong that stands for it."""
+
+
 class Misfit(msgspec.Struct, frozen=True, gc=False):
     """A value arrived that does not fit the type of our class: the replica keeps what it has."""
 
@@ -112,6 +120,11 @@ class Channel:
     def unavailable(self) -> Any:
         """Return a call that has failed because there is no link."""
         return self._failed(self.replica.unavailable())
+
+    def too_large(self, size: int) -> Any:
+        """Return a call that has failed because its frame of *size* bytes would make a host like us hang up."""
+        text = f"a call of {size} bytes is larger than Limits.frame allows; raise it at both ends"
+        return self._failed(Fault(Code.RESOURCE_EXHAUSTED, text, may_have_run=False))
 
     def sweep(self) -> None:
         """See that calls meet their deadlines."""
@@ -180,9 +193,11 @@ class Channel:
             return self.unavailable()
         serial = self._next_serial()
         frame = call_frame(types, invoke_head(self.replica.name, call, index), serial, arguments)  # may raise
+        if len(frame) - 4 > link.engine.max_frame:
+            return self.too_large(len(frame))
         pending = link.pending()
         pending.link = self
-        self.waiting[serial] = (Waiting(reply_decoder(None), lambda _: None, 30.0), pending)
+        self.waiting[serial] = (Waiting(reply_decoder(None), lambda _: None, PUSH_TIMEOUT), pending)
         self.sweep()
         link.join(frame)
         return pending
@@ -260,6 +275,7 @@ class Channel:
         known[1](
             {
                 **packers(head),
+                "most": link.engine.max_frame + 4,
                 "pending": self.waiting,
                 "frames": link.frames,
                 "next_serial": self._next_serial,
@@ -278,8 +294,7 @@ class Channel:
                 raise self.replica.unavailable()
             return self.link.open_stream(self, member, checked)
 
-        stream.__name__, stream.__doc__ = member.name, member.doc
-        return stream
+        return shape(member, stream)
 
     def _decode_values(self, wanted: Contract, values: tuple[Any, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -353,4 +368,4 @@ def _result_lifter(member: Member) -> Callable[[Any], Any]:
 
 def _caller_timeout(member: Member) -> float | None:
     """Return how long a caller waits: two seconds more than the slot may take, so that the host's answer wins."""
-    return None if member.timeout is None else member.timeout + 2.0
+    return None if member.timeout is None else member.timeout + GRACE
