@@ -6,9 +6,8 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from everywire.errors import Code, Fault, LinkError, ModelError
+from everywire.errors import Code, Fault, LinkError
 from everywire.model import Caller
-from everywire.model.description import describe
 from everywire.remoteobjects.codec import (
     AddObject,
     Invoke,
@@ -20,19 +19,9 @@ from everywire.remoteobjects.codec import (
     RemoveObject,
     encode_packet,
 )
-from everywire.remoteobjects.codec.extension import (
-    HELLO,
-    NAME,
-    WELCOME,
-    Asked,
-    Method,
-    Told,
-    answer,
-    read_request,
-    tell,
-)
+from everywire.remoteobjects.codec.extension import HELLO, NAME, WELCOME, Asked, read_request
 from everywire.remoteobjects.codec.faults import encode_fault_reply
-from everywire.remoteobjects.endpoint.streaming import OutgoingStream
+from everywire.remoteobjects.endpoint.extending import HostExtension
 from everywire.remoteobjects.engine import Broken, Engine, Skipped
 from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
 from everywire.runtime.gate import Door, authorize
@@ -135,7 +124,8 @@ class HostSession(InboundLink):
         self.attached: set[str] = set()
         self._shown: set[str] = set()
         self.extended = False
-        self._streams: dict[int, OutgoingStream] = {}
+        """Whether the peer is everywire too."""
+        self._extension = HostExtension(self)
         self._engine = Engine(
             host=True, max_frame=server.node.limits.frame, routes=server.routes, careful=self._careful
         )
@@ -152,7 +142,7 @@ class HostSession(InboundLink):
             caller=caller_of(connection.peer),
             limits=node.limits,
             tasks=node.tasks,
-            outbox=Outbox(connection, node.limits, loop.call_soon, self._tell_gap),
+            outbox=Outbox(connection, node.limits, loop.call_soon, self._extension.tell_gap),
             pause_reading=connection.pause_reading,
             resume_reading=connection.resume_reading,
             refusals=node.refusals,
@@ -179,8 +169,7 @@ class HostSession(InboundLink):
     def resumed(self) -> None:
         """The peer takes bytes again."""
         self.relieved()
-        for stream in self._streams.values():
-            stream.wake()
+        self._extension.wake()
 
     def lost(self, error: LinkError | None) -> None:
         """The link is gone."""
@@ -191,8 +180,7 @@ class HostSession(InboundLink):
             hosted = self._server.hosted.get(name)
             if hosted is not None:
                 hosted.links.pop(self, None)
-        for stream in tuple(self._streams.values()):
-            stream.close()
+        self._extension.close()
         if not self._gone.done():
             self._gone.set_result(None)
 
@@ -237,9 +225,9 @@ class HostSession(InboundLink):
     def refused(self, door: Door, token: Any, fault: Fault) -> None:
         """Answer a call, or end a stream, with *fault*; a stream's token is its number and no serial of a call."""
         if door.member.stream:
-            self.stream_failed(token, fault)
+            self._extension.failed(token, fault)
         else:
-            self._refuse(door.name, token, fault)
+            self.refuse(door.name, token, fault)
 
     def other(self, event: Any) -> None:
         """Handle what is not a call."""
@@ -251,15 +239,35 @@ class HostSession(InboundLink):
         elif kind is Ping:
             self._pong(event.name)
         elif kind is Refused:
-            self._refuse(event.name, event.token, self._what_to_tell(event))
+            self.refuse(event.name, event.token, self._what_to_tell(event))
         elif kind is Asked:
-            self._answer(event)
+            self._extension.answer(event)
         elif kind is Skipped:
             self._refuse_unreadable(event)
         elif kind is Broken:
             log.warning("%s broke the protocol: %s", self.caller, event.error)
             self._server.node.refusals["protocol"] += 1
             self._connection.abort()
+
+    # What the extension calls.
+
+    def refuse(self, name: str, token: int, fault: Fault) -> None:
+        """Answer the call *token* of the object *name* with *fault*; to Qt an invalid result has to do."""
+        self.refusals[fault.code.name] += 1
+        if token < 0:
+            return
+        if self.extended:
+            self.outbox.put(encode_fault_reply(name, token, fault))
+            return
+        log.info("%s got no result from %.80r: %s", self.caller, name, fault)
+        self.outbox.put(encode_packet(InvokeReply(name, token, None)))
+
+    def visible(self, name: str) -> HostedObject:
+        """Return the object *name*; raise Fault(NOT_FOUND) when there is none for this caller."""
+        hosted = self._server.hosted.get(name)
+        if hosted is None or not self._sees(hosted):
+            raise Fault(Code.NOT_FOUND, f"there is no object {name!r}", may_have_run=False)
+        return hosted
 
     # Private.
 
@@ -301,10 +309,7 @@ class HostSession(InboundLink):
             self._detach(hosted.name)
             hosted.links.pop(self, None)
             self.outbox.put(encode_packet(RemoveObject(hosted.name)))
-        for number, stream in tuple(self._streams.items()):
-            if stream.object == hosted.name:
-                stream.close()
-                self.stream_failed(number, Fault(Code.UNAVAILABLE, f"the host withdrew {hosted.name}"))
+        self._extension.withdrawn(hosted.name)
 
     def _detach(self, name: str) -> None:
         hosted = self._server.hosted.get(name)
@@ -318,88 +323,13 @@ class HostSession(InboundLink):
             name = WELCOME
         self.outbox.put(encode_packet(Pong(name)))
 
-    def _refuse(self, name: str, token: int, fault: Fault) -> None:
-        self.refusals[fault.code.name] += 1
-        if token < 0:
-            return
-        if self.extended:
-            self.outbox.put(encode_fault_reply(name, token, fault))
-            return
-        log.info("%s got no result from %.80r: %s", self.caller, name, fault)
-        self.outbox.put(encode_packet(InvokeReply(name, token, None)))
-
     def _refuse_unreadable(self, event: Skipped) -> None:
         """Answer a call whose arguments have an unknown type; its serial stands before the last four bytes."""
         serial = int.from_bytes(event.body[-8:-4], "little", signed=True)
         if event.body[:2] == b"\x06\0" and serial >= 0:
             length = int.from_bytes(event.body[2:6], "little")
             name = event.body[6 : 6 + length].decode("utf-16-le", "replace")
-            self._refuse(name, serial, Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False))
-
-    # The extension between everywire peers.
-
-    def _answer(self, asked: Asked) -> None:
-        try:
-            value = self._perform(asked)
-        except Fault as fault:
-            self._refuse(NAME, asked.serial, fault)
-            return
-        if asked.serial >= 0:
-            self.outbox.put(answer(asked.serial, value))
-
-    def _perform(self, asked: Asked) -> bytes | None:
-        match asked.method, asked.arguments:
-            case Method.CONTRACT, (str(name),):
-                return describe(self._visible(name).contract)
-            case Method.CANCEL, (str(name), int(serial)):
-                self.cancel(name, serial)
-            case Method.OPEN, (str(name), str(slot), list() as arguments, int(stream)):  # pyright: ignore[reportUnknownVariableType]
-                self._open(name, slot, tuple(arguments), stream)  # pyright: ignore[reportUnknownArgumentType]
-            case Method.GRANT, (int(stream), int(items)) if stream in self._streams:
-                self._streams[stream].grant(items)
-            case Method.CLOSE, (int(stream),) if stream in self._streams:
-                self._streams.pop(stream).close()
-            case ((Method.GRANT | Method.CLOSE), (int(), *_)):
-                pass  # the stream has ended meanwhile
-            case Method.AUTHENTICATE, _:
-                raise Fault(Code.UNIMPLEMENTED, "this host asks for no authentication", may_have_run=False)
-            case _:
-                raise Fault(Code.INVALID_ARGUMENT, f"{asked.method.name.lower()}: wrong arguments", may_have_run=False)
-        return None
-
-    def _visible(self, name: str) -> HostedObject:
-        hosted = self._server.hosted.get(name)
-        if hosted is None or not self._sees(hosted):
-            raise Fault(Code.NOT_FOUND, f"there is no object {name!r}", may_have_run=False)
-        return hosted
-
-    def _open(self, name: str, slot: str, arguments: tuple[Any, ...], number: int) -> None:
-        door = self._visible(name).stream(slot)
-        if number in self._streams or len(self._streams) >= self.limits.pending_calls:
-            raise Fault(Code.RESOURCE_EXHAUSTED, "too many streams on this link", may_have_run=False)
-        stream = OutgoingStream(self, door, number)
-        self._streams[number] = stream
-        try:
-            stream.start(arguments)
-        except ModelError as error:
-            self.stream_failed(number, Fault(Code.INVALID_ARGUMENT, str(error), may_have_run=False))
-        except Fault as fault:
-            self.stream_failed(number, fault)
-
-    def stream_failed(self, number: int, fault: Fault) -> None:
-        """Tell that a stream ended with *fault*."""
-        if self._streams.pop(number, None) is not None:
-            self.outbox.put(tell(Told.FAILED, number, fault.code.value, fault.message))
-
-    def stream_ended(self, number: int) -> None:
-        """Tell that a stream has no more items."""
-        if self._streams.pop(number, None) is not None:
-            self.outbox.put(tell(Told.END, number))
-
-    def _tell_gap(self, signals: int) -> None:
-        self.refusals["dropped_signals"] += signals
-        if self.extended:
-            self.outbox.put(tell(Told.GAP, signals))
+            self.refuse(name, serial, Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False))
 
 
 def caller_of(peer: Peer) -> Caller:

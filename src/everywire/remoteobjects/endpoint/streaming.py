@@ -15,6 +15,7 @@ from everywire.remoteobjects.wire.qttypes import lift, lower
 from everywire.runtime.gate import Door, authorize, fault_of
 
 if TYPE_CHECKING:
+    from everywire.remoteobjects.endpoint.extending import HostExtension
     from everywire.remoteobjects.endpoint.replicas import ReplicaSession
     from everywire.remoteobjects.endpoint.serving import HostSession
 
@@ -28,8 +29,8 @@ MOST_GRANTED: Final = 1024
 class OutgoingStream:
     """The host's end: drives the slot's generator as far as the node has granted."""
 
-    def __init__(self, session: HostSession, door: Door, number: int) -> None:
-        self._session, self._door, self._number = session, door, number
+    def __init__(self, session: HostSession, extension: HostExtension, door: Door, number: int) -> None:
+        self._session, self._extension, self._door, self._number = session, extension, door, number
         self.object = door.name
         self._credit = 0
         self._granted = asyncio.Event()
@@ -43,7 +44,7 @@ class OutgoingStream:
         lifted = tuple(lift(p.type, value) for p, value in zip(parameters, raw, strict=False))
         arguments = door.check((*lifted, *raw[len(lifted) :]))
         work = self._run(arguments)
-        self._session.start_task(door, self._number, work, lambda _: self._session.stream_ended(self._number))
+        self._session.start_task(door, self._number, work, lambda _: self._extension.ended(self._number))
         self._task = self._session.task_of(door, self._number)
 
     def grant(self, items: int) -> None:
@@ -73,9 +74,9 @@ class OutgoingStream:
         except StopAsyncIteration:
             return
         except Fault as fault:
-            self._session.stream_failed(self._number, fault)
+            self._extension.failed(self._number, fault)
         except Exception as error:  # noqa: BLE001  the slot's failure is the reader's answer
-            self._session.stream_failed(self._number, fault_of(error, self._door))
+            self._extension.failed(self._number, fault_of(error, self._door))
         finally:
             await generator.aclose()
 

@@ -17,91 +17,17 @@ from uuid import UUID
 from everywire.codec.qdatastream import Reader
 from everywire.errors import Code, Fault, ModelError
 from everywire.model.compile import run_source
-from everywire.model.types import BOOL, BYTES, STR, EnumType, Float, Int, Type
+from everywire.model.types import EnumType, Float, Int, Type
 from everywire.remoteobjects.engine import Odd
+from everywire.remoteobjects.wire.frames import Frame, kind_of
 from everywire.remoteobjects.wire.qttypes import enum_member, enum_number, lift, qt_type, variant
 
-_INT_FORMATS: Final = {
-    (8, True): "b", (8, False): "B", (16, True): "h", (16, False): "H",
-    (32, True): "i", (32, False): "I", (64, True): "q", (64, False): "Q",
-}  # fmt: skip
 _TESTED: Final = {kind.__name__: kind for kind in (bool, int, float, str, bytes, date, datetime, time, timedelta, UUID)}
 Types = tuple[Type, ...]
 
 
-def _kind_of(node: Type) -> tuple[str, str]:
-    """Return how a value is packed, and the `struct` codes of its QVariant's fixed part: number, null flag, value."""
-    if node == STR:
-        return "str", "IBI"
-    if node == BYTES:
-        return "bytes", "IBI"
-    if node == BOOL:
-        return "fixed", "IB?"
-    if isinstance(node, EnumType):
-        return "enum", "IBi"
-    if isinstance(node, Float):
-        return "fixed", "IBd"
-    if isinstance(node, Int):
-        return "fixed", "IB" + _INT_FORMATS[node.bits, node.signed]
-    return "general", ""
-
-
-class _Frame:
-    """Builds the source of one frame: runs of fixed fields packed at once, variable bytes between them."""
-
-    def __init__(self) -> None:
-        self.before: list[str] = []
-        self.formats: list[str] = [""]
-        self.values: list[list[str]] = [[]]
-        self.tails: list[str] = []
-
-    def fixed(self, code: str, *values: str) -> None:
-        self.formats[-1] += code
-        self.values[-1] += values
-
-    def variable(self, name: str) -> None:
-        self.tails.append(name)
-        self.formats.append("")
-        self.values.append([])
-
-    def value(self, place: int, node: Type, name: str) -> None:
-        kind, code = _kind_of(node)
-        tag = int(qt_type(node).number)
-        if kind == "general":
-            self.before.append(f"v{place} = general{place}({name})")
-            self.variable(f"v{place}")
-        elif kind in ("str", "bytes"):
-            encoded = f"{name}.encode('utf-16-le', 'surrogatepass')" if kind == "str" else name
-            self.before.append(f"v{place} = {encoded}")
-            self.fixed(code, str(tag), "0", f"len(v{place})")
-            self.variable(f"v{place}")
-        else:
-            self.fixed(code, str(tag), "0", f"to_int{place}({name})" if kind == "enum" else name)
-
-    def expression(self, prefix: str) -> str:
-        """Return the expression of the whole frame, size first; its packers are *prefix*0, *prefix*1 and so on."""
-        extra = "".join(f" + len({tail})" for tail in self.tails)
-        parts = [f"{prefix}0({prefix}_size{extra}, {', '.join(self.values[0])})"]
-        for number, tail in enumerate(self.tails, 1):
-            parts.append(tail)
-            if self.formats[number]:
-                parts.append(f"{prefix}{number}({', '.join(self.values[number])})")
-        return " + ".join(parts)
-
-    def bind(self, prefix: str, head_length: int) -> dict[str, Any]:
-        """Return the packers and the constant part of the size for a head of *head_length* bytes."""
-        names: dict[str, Any] = {}
-        size = -4
-        for number, code in enumerate(self.formats):
-            layout = struct.Struct("<" + ("I" if number == 0 else "") + code.replace("HEAD", f"{head_length}s"))
-            names[f"{prefix}{number}"] = layout.pack
-            size += layout.size
-        names[f"{prefix}_size"] = size
-        return names
-
-
-def _invoke_frame(types: Types, serial: str, property_index: str, head: str = "head", names: str = "a") -> _Frame:
-    frame = _Frame()
+def _invoke_frame(types: Types, serial: str, property_index: str, head: str = "head", names: str = "a") -> Frame:
+    frame = Frame()
     frame.fixed("HEAD", head)
     frame.fixed("I", str(len(types)))
     for place, node in enumerate(types):
@@ -118,7 +44,7 @@ def _helpers(types: Types) -> dict[str, Any]:
         if isinstance(node, EnumType):
             found[f"to_int{place}"] = partial(enum_number, node)
             found[f"from_int{place}"] = partial(enum_member, node)
-        elif _kind_of(node)[0] == "general":
+        elif kind_of(node)[0] == "general":
             found[f"general{place}"] = partial(variant, node)
             found[f"read{place}"] = partial(_read_general, node)
     return found
@@ -142,7 +68,7 @@ def _condition(types: Types, names: str = "a") -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _signal_source(types: Types) -> tuple[str, _Frame]:
+def _signal_source(types: Types) -> tuple[str, Frame]:
     frame = _invoke_frame(types, "-1", "-1")
     arguments = ", ".join(f"a{n}" for n in range(len(types)))
     return f"def encode({arguments}):\n{_body(frame.before)} return {frame.expression('p')}\n", frame
@@ -155,8 +81,8 @@ def signal_encoder(types: Types, head: bytes) -> Callable[..., bytes]:
 
 
 @lru_cache(maxsize=4096)
-def _change_source(node: Type) -> tuple[str, _Frame, _Frame]:
-    change = _Frame()
+def _change_source(node: Type) -> tuple[str, Frame, Frame]:
+    change = Frame()
     change.fixed("HEAD", "change_head")
     change.value(0, node, "a0")
     notify = _invoke_frame((node,), "-1", "index", "notify_head")
@@ -173,8 +99,8 @@ def change_encoder(node: Type, change_head: bytes, notify_head: bytes, index: in
 
 
 @lru_cache(maxsize=4096)
-def _reply_source(node: Type | None) -> tuple[str, _Frame]:
-    frame = _Frame()
+def _reply_source(node: Type | None) -> tuple[str, Frame]:
+    frame = Frame()
     frame.fixed("HEADi", "head", "serial")
     if node is None:
         frame.fixed("IB", "0", "1")
@@ -207,7 +133,12 @@ def _result_check(node: Type | None, what: str) -> Callable[[Any], Any]:
 
 
 def _read_values(
-    types: Types, count: bool, tail: str, tail_names: list[str], *, narrow: bool = True  # noqa: FBT001
+    types: Types,
+    count: bool,
+    tail: str,
+    tail_names: list[str],
+    *,
+    narrow: bool = True,  # noqa: FBT001
 ) -> tuple[list[str], list[str]]:
     """Return the statements that read *types* from `data` at `p`, and the formats they unpack at once.
 
@@ -218,7 +149,7 @@ def _read_values(
     tests = [[f"n != {len(types)}"] if count else []]
     steps: list[list[str]] = [[]]
     for place, node in enumerate(types):
-        kind, code = _kind_of(node)
+        kind, code = kind_of(node)
         if kind == "general":
             steps[-1].append(f"a{place}, p = read{place}(data, p, end)")
         else:
@@ -347,7 +278,7 @@ The first call of an idle link is written at once, those behind it are joined.
 
 
 @lru_cache(maxsize=4096)
-def _call_source(types: Types) -> tuple[str, _Frame]:
+def _call_source(types: Types) -> tuple[str, Frame]:
     frame = _invoke_frame(types, "serial", "-1")
     arguments = "".join(f"a{n}, " for n in range(len(types)))
     condition = _condition(types)
