@@ -43,7 +43,7 @@ types: ## mypy --strict and pyright strict
 
 bench: ## our calls beside PySide6, gRPC, D-Bus, … and a C floor, in one run; ARGS=… goes to `python -m benchmarks rpc`
 	$(setup) cli qt bench
-	@bash tools/debian.sh gcc:gcc libc6-dev:/usr/include/stdio.h
+	@bash tools/debian.sh gcc:gcc /usr/include/stdio.h:libc6-dev dbus-daemon:dbus-daemon
 	@$(bin)/python -m benchmarks rpc $(ARGS)
 
 audit: ## known vulnerabilities of what is installed, and the bans on pickle, eval and the like
