@@ -133,12 +133,7 @@ def _result_check(node: Type | None, what: str) -> Callable[[Any], Any]:
 
 
 def _read_values(
-    types: Types,
-    count: bool,
-    tail: str,
-    tail_names: list[str],
-    *,
-    narrow: bool = True,  # noqa: FBT001
+    types: Types, tail: str = "", tail_names: tuple[str, ...] = (), *, count: bool, narrow: bool = True
 ) -> tuple[list[str], list[str]]:
     """Return the statements that read *types* from `data` at `p`, and the formats they unpack at once.
 
@@ -211,7 +206,7 @@ def invoke_decoder(types: Types, event: Any, *, token: bool) -> Callable[[Any, b
 
     With *token* the event gets the serial as its third field. None means: not recognized, ask the general path.
     """
-    lines, formats = _read_values(types, True, "ii", ["serial", "_"], narrow=not token)
+    lines, formats = _read_values(types, "ii", ("serial", "_"), count=True, narrow=not token)
     made = f"event(route, {_tuple(types)}{', serial' if token else ''})"
     source = f"def decode(route, data, p, end):\n{_body(lines)} return {made}\n"
     return run_source(source, {**_helpers(types), **_unpackers(formats), "odd": None, "event": event})["decode"]  # type: ignore[no-any-return]
@@ -220,7 +215,7 @@ def invoke_decoder(types: Types, event: Any, *, token: bool) -> Callable[[Any, b
 @lru_cache(maxsize=4096)
 def change_decoder(node: Type, event: Any) -> Callable[[Any, bytes, int, int], Any]:
     """Return `decode(route, data, start, end)` for a property's new value, making *event*(route, (value,))."""
-    lines, formats = _read_values((node,), False, "", [])
+    lines, formats = _read_values((node,), count=False)
     source = f"def decode(route, data, p, end):\n{_body(lines)} return event(route, (a0,))\n"
     return run_source(source, {**_helpers((node,)), **_unpackers(formats), "odd": None, "event": event})["decode"]  # type: ignore[no-any-return]
 
@@ -230,7 +225,7 @@ def reply_decoder(node: Type | None) -> Callable[[bytes, int, int], Any]:
     """Return `decode(data, start, end)` for a call's result; Odd means: not recognized, ask the general path."""
     if node is None:
         return _read_nothing
-    lines, formats = _read_values((node,), False, "", [])
+    lines, formats = _read_values((node,), count=False)
     source = f"def decode(data, p, end):\n{_body(lines)} return a0\n"
     return run_source(source, {**_helpers((node,)), **_unpackers(formats), "odd": Odd})["decode"]  # type: ignore[no-any-return]
 
