@@ -361,16 +361,6 @@ def test_coming_back_tells_each_property_that_differs_once_after_the_state() -> 
     assert heard == [(ReplicaState.VALID, 22.0, 19.0), ("set_point", 22.0, 19.0), ("current", 19.0)]
 
 
-def test_new_values_on_the_same_link_tell_only_what_differs() -> None:
-    bench = Bench()
-    room = bench.attach()
-    heard: list[float] = []
-    Thermostat.current.on_change(room, heard.append)
-    bench.channel.update(VALUES)
-    bench.channel.update((21.0, 5.0, 0, None, 1.0))
-    assert heard == [5.0]
-
-
 def test_slots_follow_a_host_that_counts_and_types_them_differently() -> None:
     bench = Bench(Wide)
     thing = bench.attach(NARROW, (1, None, None))

@@ -134,9 +134,7 @@ class NodeSession:
         """Bind *replica* to its source; see `runtime.wires.ClientSession`."""
         while replica.name not in self.offered:
             if not patient:
-                others = ", ".join(sorted(self.offered)) or "nothing"
-                text = f"no object {replica.name!r} at {replica.url}; it offers {others}"
-                raise Fault(Code.NOT_FOUND, text, may_have_run=False)
+                raise replica.not_offered(self.offered)
             self.shown.clear()
             await self.shown.wait()
         hosted = self.server.hosted[replica.name]

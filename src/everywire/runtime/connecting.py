@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from everywire.errors import Code, Fault, LinkError, ModelError, SignatureMismatch
+from everywire.errors import Fault, LinkError, ModelError, SignatureMismatch
 from everywire.model import Object
 from everywire.model.signals import current_home
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
@@ -98,10 +98,7 @@ class Connecting:
     def _why_not(self, supervisor: Supervisor) -> Exception:
         offered = supervisor.session.offered if supervisor.session is not None else None
         if offered is not None and self._name not in offered:
-            others = ", ".join(sorted(offered)) or "nothing"
-            return Fault(
-                Code.NOT_FOUND, f"no object {self._name!r} at {self._wire.url}; it offers {others}", may_have_run=False
-            )
+            return self._link.not_offered(offered)
         error = self._link.error
         if isinstance(error, (LinkError, Fault)):
             return error

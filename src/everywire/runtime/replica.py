@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from keyword import iskeyword
 from threading import get_ident
 from typing import Any, Final, Generic, TypeVar, cast
@@ -123,6 +123,11 @@ class ReplicaLink:
         """Return the Fault of a call that was never written."""
         why = "its 'async with connect(…)' has ended" if self.closed else f"no link to {self.url}"
         return Fault(Code.UNAVAILABLE, f"{self.name} is {self._standing}: {why}", may_have_run=False)
+
+    def not_offered(self, names: Iterable[str]) -> Fault:
+        """Return the Fault for an object that is not among the *names* that the host offers."""
+        others = ", ".join(sorted(names)) or "nothing"
+        return Fault(Code.NOT_FOUND, f"no object {self.name!r} at {self.url}; it offers {others}", may_have_run=False)
 
     def abandon(self) -> None:
         """In a forked child: nothing may be written to the parent's connection."""

@@ -57,11 +57,7 @@ class ReplicaSession(NodeSession):
         """Bind *replica* to its source; see `runtime.wires.ClientSession`."""
         while replica.name not in self.objects:
             if not patient:
-                others = ", ".join(sorted(self.objects)) or "nothing"
-                raise Fault(
-                    Code.NOT_FOUND, f"no object {replica.name!r} at {replica.url}; it offers {others}",
-                    may_have_run=False,
-                )  # fmt: skip
+                raise replica.not_offered(self.objects)
             self._shown.clear()
             await self._shown.wait()
         name = replica.name

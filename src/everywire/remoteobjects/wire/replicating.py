@@ -167,10 +167,6 @@ class Channel:
         self._take(instance, decoded)
         return instance
 
-    def update(self, values: tuple[Any, ...]) -> None:
-        """Take the present values again, of a host that was asked for them again."""
-        self._take(self.replica.instance, self._decode_values(contract_of(self.replica.instance), values))
-
     def detach(self, fault: Fault) -> None:
         """Unbind from the link: every waiting call fails with *fault*, and news of the old source is for nobody."""
         if self.link is not None:
