@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Object,
         Property,
         Range,
+        Role,
         Signal,
         Unit,
         computed,
@@ -68,9 +69,10 @@ if TYPE_CHECKING:
     from everywire.runtime.limits import Limits, SlowPeer
     from everywire.runtime.node import Node
     from everywire.runtime.pending import PendingCall
-    from everywire.runtime.policy import Policy, Role, allow, roles
+    from everywire.runtime.policy import Policy, allow, roles
     from everywire.runtime.replica import ReplicaLink, ReplicaState, link_of, members
     from everywire.runtime.serving import serve
+    from everywire.runtime.tokens import Tokens
 
 _MODULES: Final = {
     "everywire.errors": (
@@ -79,9 +81,9 @@ _MODULES: Final = {
         "RemoteProtocolError", "SignatureMismatch", "UnsupportedPlatform", "WrongThread",
     ),
     "everywire.model": (
-        "BoundSignal", "Caller", "Computed", "Contract", "Kind", "Member", "Object", "Property", "Range", "Signal",
-        "Unit", "computed", "contract_of", "f32", "i16", "i32", "i64", "i8", "prop", "signal", "slot", "u16", "u32",
-        "u64", "u8",
+        "BoundSignal", "Caller", "Computed", "Contract", "Kind", "Member", "Object", "Property", "Range", "Role",
+        "Signal", "Unit", "computed", "contract_of", "f32", "i16", "i32", "i64", "i8", "prop", "signal", "slot", "u16",
+        "u32", "u64", "u8",
     ),
     "everywire.memory": ("Memory",),
     "everywire.remoteobjects": ("RemoteObjects",),
@@ -90,9 +92,10 @@ _MODULES: Final = {
     "everywire.runtime.limits": ("Limits", "SlowPeer"),
     "everywire.runtime.node": ("Node",),
     "everywire.runtime.pending": ("PendingCall",),
-    "everywire.runtime.policy": ("Policy", "Role", "allow", "roles"),
+    "everywire.runtime.policy": ("Policy", "allow", "roles"),
     "everywire.runtime.replica": ("ReplicaLink", "ReplicaState", "link_of", "members"),
     "everywire.runtime.serving": ("serve",),
+    "everywire.runtime.tokens": ("Tokens",),
 }  # fmt: skip
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -135,6 +138,7 @@ __all__ = (
     "Signal",
     "SignatureMismatch",
     "SlowPeer",
+    "Tokens",
     "Unit",
     "UnsupportedPlatform",
     "WrongThread",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -226,11 +227,15 @@ async def test_strangers_and_hiding_policies_make_a_member_look_absent() -> None
     assert not any("double" in fault.message or "pump" in fault.message for fault in link.faults)
 
 
-async def test_refusals_are_logged_without_the_arguments(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refusal_leaves_one_line_of_audit_without_the_arguments(caplog: pytest.LogCaptureFixture) -> None:
     link, pump = FakeLink(), Pump()
     link.receive([call(pump, "double", 4711, policy=Policy(role=lambda _: Role.VIEWER))])
-    assert "uid:0 on fake may not use pump.double" in caplog.text
-    assert "4711" not in caplog.text
+    (record,) = caplog.records
+    line = json.loads(record.getMessage())
+    del line["time"]
+    assert record.name == "everywire.audit"
+    expected = {"denied": "call", "caller": "uid:0", "wire": "fake", "address": "", "object": "pump"}
+    assert line == {**expected, "member": "double", "seen": True}
 
 
 async def test_forgetting_permissions_asks_again() -> None:

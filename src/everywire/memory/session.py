@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from everywire.errors import AddressInUse, Code, Fault, LinkError, ModelError
 from everywire.memory.streaming import PulledStream
-from everywire.memory.wire import Channel, Frame, HostedObject
-from everywire.model import Caller
-from everywire.runtime.gate import Door, authorize, invalid
+from everywire.memory.wire import Frame, MemoryObject, hear
+from everywire.model import Caller, Contract, Member, Object
+from everywire.runtime.channel import Channel
+from everywire.runtime.gate import Door, Invoked, authorize, invalid
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Outbox
@@ -29,13 +30,13 @@ class MemoryServer:
             raise AddressInUse(f"{url} is served already in this process: choose another name")
         self.node, self.url = node, url
         self.loop = asyncio.get_running_loop()
-        self.hosted = {name: HostedObject(publication) for name, publication in node.published.items()}
+        self.hosted = {name: MemoryObject(publication) for name, publication in node.published.items()}
         self.sessions: set[NodeSession] = set()
         _SERVERS[url] = self
 
     def added(self, publication: Publication) -> None:
         """Show a newly published object."""
-        self.hosted[publication.name] = HostedObject(publication)
+        self.hosted[publication.name] = MemoryObject(publication)
         for session in self.sessions:
             session.shown.set()
 
@@ -119,6 +120,8 @@ class NodeSession:
         self.shown = asyncio.Event()
         self._gone: asyncio.Future[Exception | None] = self.loop.create_future()
         self._channels: dict[str, Channel] = {}
+        self._sources: dict[Channel, MemoryObject] = {}
+        """What each channel is bound to."""
         self._calls: list[Any] = []
         self._streams: weakref.WeakSet[PulledStream] = weakref.WeakSet()
         self.host = HostLink(self, server.node)
@@ -140,12 +143,18 @@ class NodeSession:
         hosted = self.server.hosted[replica.name]
         if not isinstance(replica.channel, Channel):
             replica.channel = Channel(replica, PendingCall)
-        self._channels[replica.name] = replica.channel
+        channel = self._channels[replica.name] = replica.channel
         hosted.links[self.host] = None  # first: an observer of the replica may change the source in turn
+        self._sources[channel] = hosted
+
+        def its_class(_: Contract) -> type[Object]:
+            return type(hosted.publication.object)
+
         try:
-            replica.channel.attach(hosted, self.send, self.open_stream)
+            channel.attach(self, hosted.contract, hosted.values(), its_class)
         except BaseException:
             hosted.links.pop(self.host, None)
+            del self._sources[channel]
             raise
 
     async def wait_lost(self) -> Exception | None:
@@ -161,8 +170,19 @@ class NodeSession:
         await self._end_streams(error)
         self.cut(error)
 
-    def open_stream(self, door: Door, arguments: tuple[Any, ...]) -> PulledStream:
-        """Return the stream of *door*; raises Fault when the caller may not use it or *arguments* do not fit."""
+    # What channels call.
+
+    def call(self, channel: Channel, member: Member, arguments: tuple[Any, ...], token: int) -> None:
+        """Give a call to the host in the next turn of the loop."""
+        self._send(Invoked(self._sources[channel].doors[member.name], arguments, token))
+
+    def cancel(self, channel: Channel, token: int) -> None:
+        """Let the host stop a call."""
+        self._send(("cancel", channel.replica.name, token))
+
+    def open_stream(self, channel: Channel, member: Member, arguments: tuple[Any, ...]) -> PulledStream:
+        """Return a stream of the host; raises Fault when the caller may not use it or *arguments* do not fit."""
+        door = self._sources[channel].doors[member.name]
         authorize(self.host, door, arguments)
         try:
             checked = door.check(arguments)
@@ -172,11 +192,10 @@ class NodeSession:
         self._streams.add(stream)
         return stream
 
-    def send(self, event: Any) -> None:
-        """Give an event to the host in the next turn of the loop."""
-        if not self._calls:
-            self.loop.call_soon(self._deliver)
-        self._calls.append(event)
+    def sweep(self, channel: Channel) -> None:
+        """Nothing is to be done: the host is in the same loop and answers or fails."""
+
+    # What the host's end calls.
 
     def write(self, frames: tuple[Frame, ...]) -> None:
         """Take what the host's outbox writes."""
@@ -189,18 +208,17 @@ class NodeSession:
     def recheck(self) -> None:
         """Lose what may no longer be seen; look again for what was waited for."""
         offered = self.offered
-        for name, channel in self._channels.items():
-            if channel.hosted is not None and name not in offered:
-                self.withdrawn(channel.hosted)
+        for channel, hosted in tuple(self._sources.items()):
+            if channel.replica.name not in offered:
+                self.withdrawn(hosted)
         self.shown.set()
 
-    def withdrawn(self, hosted: HostedObject) -> None:
+    def withdrawn(self, hosted: MemoryObject) -> None:
         """The host takes an object back."""
         hosted.links.pop(self.host, None)
-        channel = self._channels.get(hosted.publication.name)
-        if channel is not None and channel.hosted is hosted:
+        if hosted in self._sources.values():
             self.host.outbox.flush()
-            self.loop.call_soon(self.cut, LinkError(f"the host withdrew {hosted.publication.name}"))
+            self.loop.call_soon(self.cut, LinkError(f"the host withdrew {hosted.name}"))
 
     def cut(self, error: LinkError) -> None:
         """End the link."""
@@ -211,9 +229,10 @@ class NodeSession:
         self.host.close()
         if self._streams:
             self.server.node.tasks.spawn(self._end_streams(error))
+        for hosted in self._sources.values():
+            hosted.links.pop(self.host, None)
+        self._sources.clear()
         for channel in self._channels.values():
-            if channel.hosted is not None:
-                channel.hosted.links.pop(self.host, None)
             if channel.replica.state is ReplicaState.VALID:
                 channel.replica.become(ReplicaState.SUSPECT, error)
             channel.detach(Fault(Code.UNAVAILABLE, str(error)))
@@ -223,6 +242,12 @@ class NodeSession:
             await stream.finish(Fault(Code.UNAVAILABLE, f"the link was lost: {error}"))
         self._streams.clear()
 
+    def _send(self, event: Any) -> None:
+        """Give an event to the host in the next turn of the loop."""
+        if not self._calls:
+            self.loop.call_soon(self._deliver)
+        self._calls.append(event)
+
     def _deliver(self) -> None:
         calls, self._calls = self._calls, []
         if not self._gone.done():
@@ -231,9 +256,5 @@ class NodeSession:
     def _receive(self, frames: tuple[Frame, ...]) -> None:
         if self._gone.done():
             return
-        for word, (name, rest), value in frames:
-            channel = self._channels[name]
-            if word in ("changed", "emitted"):
-                channel.hear(word, rest, value)
-            else:
-                channel.settle(word, rest, value)
+        for frame in frames:
+            hear(self._channels[frame[1][0]], frame)

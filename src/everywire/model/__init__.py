@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from everywire.model.contract import MISSING, Contract, Kind, Member, Missing, Parameter
-from everywire.model.events import Call, Caller, Changed, Emitted, Event, Reply
+from everywire.model.events import Call, Caller, Changed, Emitted, Event, Reply, Role
 from everywire.model.marks import Range, Unit, Width, f32, i8, i16, i32, i64, u8, u16, u32, u64
 from everywire.model.objects import Object
 from everywire.model.properties import Computed, Property, computed, prop
@@ -29,6 +29,7 @@ __all__ = (
     "Property",
     "Range",
     "Reply",
+    "Role",
     "Signal",
     "Unit",
     "Width",

@@ -6,6 +6,7 @@ They are msgspec Structs without garbage-collector tracking because a busy link 
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import msgspec
@@ -28,15 +29,29 @@ class Emitted(msgspec.Struct, frozen=True, gc=False):
     arguments: tuple[Any, ...]
 
 
+class Role(enum.IntEnum):
+    """What a caller may do at most; each role includes those before it."""
+
+    STRANGER = 0
+    """Nothing: not even learn that an object exists."""
+    VIEWER = 1
+    """Read properties and hear signals."""
+    OPERATOR = 2
+    """Also call slots and set writable properties."""
+    ADMIN = 3
+
+
 class Caller(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Who calls, as far as the link could establish it; nothing here comes from a message.
 
-    `identity` is a stable name for policy and audit: ``uid:1000``, the subject of a client certificate, a login, or
-    ``anonymous``. `loopback` says that the peer is on this machine although it has no identity.
+    `identity` is a stable name for policy and audit: ``uid:1000``, the subject of a client certificate, ``token:NAME``,
+    or ``anonymous``. `role` is what a login was granted; None where the link has only an identity and the policy
+    decides. `loopback` says that the peer is on this machine although it has no identity.
     """
 
     wire: str
     identity: str = "anonymous"
+    role: Role | None = None
     uid: int | None = None
     loopback: bool = False
     encrypted: bool = False

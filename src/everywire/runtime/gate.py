@@ -18,8 +18,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from everywire.errors import Code, Fault, ModelError, OutOfRange
-from everywire.model import Call, Caller, Member, Object
-from everywire.runtime.policy import Policy, Role
+from everywire.model import Call, Caller, Member, Object, Role
+from everywire.runtime import audit
+from everywire.runtime.policy import Policy
 
 log: Final = logging.getLogger("everywire.gate")
 
@@ -189,7 +190,7 @@ def authorize(link: Inbound, door: Door, arguments: tuple[Any, ...]) -> None:
         link.granted[door] = revision
         return
     call = Call(door.name, door.member, arguments, caller)
-    log.warning("refused: %s may not use %s.%s", call.caller, call.target, call.member.name)
+    audit.denied("call", caller, object=call.target, member=call.member.name, seen=seen)
     if policy.hide or not seen:
         raise Fault(Code.NOT_FOUND, "no such object or member", may_have_run=False)  # the words for what is not there
     raise Fault(Code.PERMISSION_DENIED, f"{door.name}.{door.member.name} is not allowed", may_have_run=False)

@@ -24,6 +24,7 @@ from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
 from everywire.runtime.policy import Policy
 from everywire.runtime.replica import LINKS, drop_connections
 from everywire.runtime.tasks import TaskSet
+from everywire.runtime.tokens import Tokens
 from everywire.runtime.wires import Server, Wire, wire_of
 
 P = ParamSpec("P")
@@ -51,11 +52,16 @@ class Node:
     """Publishes objects and serves them on wires; an async context manager that owns all tasks.
 
     Leaving the block stops accepting, lets running slots finish for `Limits.drain` seconds, closes every link and
-    drops the connections of its objects' signals.
+    drops the connections of its objects' signals. With *tokens* a peer must log in, on every wire, unless the system
+    vouches for its user (Unix sockets); without, the *policy* decides by what the link knows.
     """
 
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, policy: Policy | None = None) -> None:
+    def __init__(
+        self, *, limits: Limits = DEFAULT_LIMITS, policy: Policy | None = None, tokens: Tokens | None = None
+    ) -> None:
         self.limits = limits
+        self.tokens = tokens
+        """Who may log in; with it every link whose peer the system does not vouch for must."""
         self.policy = policy or Policy()
         self.refusals = Refusals()
         """How often each limit or check refused something."""

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import enum
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from everywire.model import Caller, Kind, Member
-
-
-class Role(enum.IntEnum):
-    """What a caller may do at most; each role includes those before it."""
-
-    STRANGER = 0
-    """Nothing: not even learn that an object exists."""
-    VIEWER = 1
-    """Read properties and hear signals."""
-    OPERATOR = 2
-    """Also call slots and set writable properties."""
-    ADMIN = 3
+from everywire.model import Caller, Kind, Member, Role
 
 
 def default_role(caller: Caller) -> Role:
     """Return the role of *caller*: full trust for the same user and root, and for loopback during development.
 
-    Another user of this machine, and whoever has no identity, is a stranger. A client certificate that the listener
-    verified makes an operator.
+    A login has the role that it was granted. Another user of this machine, and whoever has no identity, is a stranger.
+    A client certificate that the listener verified makes an operator.
     """
+    if caller.role is not None:
+        return caller.role
     if caller.uid is not None:
         own = os.getuid() if hasattr(os, "getuid") else caller.uid
         return Role.ADMIN if caller.uid in (0, own) else Role.STRANGER

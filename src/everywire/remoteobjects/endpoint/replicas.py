@@ -25,13 +25,13 @@ from everywire.remoteobjects.codec import (
     encode_packet,
 )
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, ask, fault_of_code, read_told
-from everywire.remoteobjects.endpoint.deadlines import Deadlines
 from everywire.remoteobjects.endpoint.streaming import WINDOW, IncomingStream
 from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
 from everywire.remoteobjects.wire.layout import definition_of, layout_of, names_in, read_definition_of
 from everywire.remoteobjects.wire.qttypes import lower
 from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news
+from everywire.runtime.deadlines import Deadlines
 from everywire.runtime.node import Node
 from everywire.runtime.pending import PendingCall
 from everywire.runtime.replica import ReplicaLink, ReplicaState

@@ -136,10 +136,14 @@ class Channel:
         """Forget *call* and ask the host to stop it."""
         for serial, (_, candidate) in self.waiting.items():
             if candidate is call:
-                del self.waiting[serial]
-                if self.link is not None:
-                    self.link.cancel(self.replica.name, serial)
+                self.give_up(serial)
                 return
+
+    def give_up(self, token: int) -> None:
+        """Forget the call *token*, its serial, and ask the host to stop it."""
+        del self.waiting[token]
+        if self.link is not None:
+            self.link.cancel(self.replica.name, token)
 
     # What the session calls.
 

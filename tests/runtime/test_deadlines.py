@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from everywire import Code, Fault
-from everywire.remoteobjects.endpoint.deadlines import SWEEP, Deadlines
 from everywire.remoteobjects.engine import Odd, Waiting
 from everywire.remoteobjects.wire.replicating import Channel
+from everywire.runtime.deadlines import SWEEP, Deadlines
 from everywire.runtime.replica import ReplicaLink
 from tests.remoteobjects.samples import NodeLink, Pending, Thermostat
 

@@ -6,13 +6,23 @@ Each sweep remembers the calls that it saw waiting for the first time: from then
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final, Protocol
 
 from everywire.errors import Code, Fault
-from everywire.remoteobjects.wire.replicating import Channel
 
 SWEEP: Final = 0.25
 """Seconds between sweeps, and so the precision of a deadline."""
+
+
+class Waits(Protocol):
+    """A channel: `waiting` has, by token, something with a `timeout`, and the pending call."""
+
+    sweeping: bool
+    waiting: dict[int, tuple[Any, Any]]
+
+    def give_up(self, token: int) -> None:
+        """Forget the call *token* and ask the host to stop it."""
+        ...
 
 
 class Deadlines:
@@ -20,11 +30,11 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._seen: dict[Channel, dict[int, float]] = {}
+        self._seen: dict[Waits, dict[int, float]] = {}
         """When a sweep first saw each waiting call, by serial."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, channel: Channel) -> None:
+    def watch(self, channel: Waits) -> None:
         """Look after the calls of *channel*; its `sweeping` is reset when none waits any more."""
         self._seen.setdefault(channel, {})
         if self._timer is None:
@@ -52,13 +62,11 @@ class Deadlines:
             self._timer = self._loop.call_later(SWEEP, self._sweep)
 
 
-def _fail_late(channel: Channel, seen: dict[int, float], now: float) -> None:
+def _fail_late(channel: Waits, seen: dict[int, float], now: float) -> None:
     """Fail the calls of *channel* that wait longer than they may."""
     for serial, (waiting, call) in tuple(channel.waiting.items()):
         if waiting.timeout is None or now - seen[serial] < waiting.timeout:
             continue
-        del channel.waiting[serial]
-        if channel.link is not None:
-            channel.link.cancel(channel.replica.name, serial)
+        channel.give_up(serial)
         if not call.done():
             call.set_exception(Fault(Code.DEADLINE_EXCEEDED, f"no answer within {waiting.timeout:g} s"))

@@ -1,0 +1,159 @@
+"""One published object as a wire shows it: a door for each callable member, and what its observers send to links.
+
+A wire that knows members by name derives from `HostedObject` and says how its frames look. Qt Remote Objects, which
+knows members by number and is measured in microseconds, has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from everywire.errors import Code, Fault, ModelError
+from everywire.model import Contract, Kind, Member
+from everywire.model.compile import compile_check
+from everywire.model.signals import BoundSignal
+from everywire.model.slots import may_suspend
+from everywire.model.state import Disconnect
+from everywire.model.types import Type
+from everywire.runtime.gate import Door
+from everywire.runtime.node import Publication
+from everywire.runtime.outbox import Outbox
+from everywire.runtime.replica import members
+
+
+class Listening(Protocol):
+    """A link that has attached to objects."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """What waits to be given to it."""
+        ...
+
+
+class HostedObject:
+    """One published object, for all links of one server."""
+
+    def __init__(self, publication: Publication) -> None:
+        self.publication = publication
+        self.links: dict[Listening, None] = {}
+        """Who hears of changes and signals, in order of attachment."""
+        self.doors: dict[str, Door] = {}
+        """By member: what may be called, written or streamed."""
+        self._disconnects: list[Disconnect] = []
+        for member in publication.contract.members.values():
+            self._add(member)
+
+    # What wires override.
+
+    def change_encoder(self, member: Member) -> Callable[[Any], Any]:
+        """Return what makes the frame of a property's new value."""
+        raise NotImplementedError
+
+    def signal_encoder(self, member: Member) -> Callable[..., Any]:
+        """Return what makes the frame of a signal from its arguments."""
+        raise NotImplementedError
+
+    def reply_encoder(self, member: Member) -> Callable[[Any, Any], Any]:
+        """Return what makes the frame of a result from the caller's token and the value; it may raise ModelError."""
+        raise NotImplementedError
+
+    # What wires use.
+
+    @property
+    def name(self) -> str:
+        """The name under which it is published."""
+        return self.publication.name
+
+    @property
+    def contract(self) -> Contract:
+        """What the object shows."""
+        return self.publication.contract
+
+    def value(self, member: Member) -> Any:
+        """Return the present value of a property."""
+        return members(self.publication.object)[member.name].value
+
+    def values(self) -> dict[str, Any]:
+        """Return copies of the present values."""
+        return {m.name: m.type.convert(self.value(m)) for m in self.contract.of_kind(Kind.PROPERTY)}
+
+    def close(self) -> None:
+        """Stop listening to the object, and let no call through that has arrived already."""
+        for disconnect in self._disconnects:
+            disconnect()
+        for door in self.doors.values():
+            door.shut()
+
+    # Private.
+
+    def _add(self, member: Member) -> None:
+        source = self.publication.object
+        if member.kind is Kind.PROPERTY:
+            self._disconnects.append(source._everywire.listen(member.name, self._tell_change(member), first=True))
+            if member.writable:
+                suspends = may_suspend(type(source)._write)
+                self.doors[member.name] = self._door(member, self._writer(member), suspends=suspends)
+        elif member.kind is Kind.SIGNAL:
+            signal: BoundSignal[*tuple[Any, ...]] = members(source)[member.name]
+            self._disconnects.append(signal.attach(self._tell_signal(member), first=True))
+        else:
+            method = members(source)[member.name]
+            suspends = member.stream or may_suspend(getattr(method, "__func__", method))
+            self.doors[member.name] = self._door(member, method, suspends=suspends)
+
+    def _door(self, member: Member, method: Callable[..., Any], *, suspends: bool) -> Door:
+        publication, encode = self.publication, self.reply_encoder(member)
+
+        def reply(token: Any, value: Any) -> Any:
+            try:
+                return encode(token, value)
+            except ModelError as error:
+                what = f"{publication.name}.{member.name}"
+                raise Fault(Code.INTERNAL, f"the result of {what} does not fit its type: {error}") from error
+
+        return Door(
+            publication.name,
+            member,
+            owner=publication.object,
+            method=method,
+            check=compile_check(member),
+            reply=reply,
+            policy=publication.policy,
+            suspends=suspends,
+        )
+
+    def _writer(self, member: Member) -> Callable[[Any], Any]:
+        source = self.publication.object
+
+        async def write(value: Any) -> None:
+            await source._write(member.name, value)
+
+        return write
+
+    def _tell_change(self, member: Member) -> Callable[[Any], None]:
+        key, links, encode = (self, member), self.links, self.change_encoder(member)
+
+        def tell(value: Any) -> None:
+            if links:
+                frame = encode(value)
+                for link in links:
+                    link.outbox.put_change(key, frame)
+
+        return tell
+
+    def _tell_signal(self, member: Member) -> Callable[..., None]:
+        links, encode = self.links, self.signal_encoder(member)
+
+        def tell(*arguments: Any) -> None:
+            if links:
+                frame = encode(*arguments)
+                for link in links:
+                    link.outbox.put_signal(frame)
+
+        return tell
+
+
+def checked_result(result: Type | None, value: Any) -> Any:
+    """Return the result of a slot as its type wants it; raise ModelError when it does not fit."""
+    return None if result is None else result.convert(value)
