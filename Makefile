@@ -6,6 +6,7 @@
 PYTHON ?= python3
 ARGS   ?=
 TESTS  ?= tests
+BENCH  ?= rpc
 MINIMUM_COVERAGE := 95
 
 setup  := @PYTHON="$(PYTHON)" bash tools/setup.sh
@@ -20,34 +21,37 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 demo: ## one object on every wire at once; ARGS=--once ends by itself, QT=1 adds a real Qt program
-	$(setup) cli $(if $(filter 1 yes true,$(QT)),qt)
+	$(setup) cli http $(if $(filter 1 yes true,$(QT)),qt)
 	@$(bin)/everywire demo $(ARGS)
 
 test: ## all tests at small counts, branch coverage; TESTS=tests/model runs a part, without the coverage limit
-	$(setup) cli test qt
+	$(setup) cli http test qt
+	@bash tools/debian.sh curl:curl
+	@[ "$$(id -u)" != 0 ] || bash tools/debian.sh zsh:zsh fish:fish
 	@$(pytest) $(TESTS) $(ARGS) $(if $(filter tests,$(TESTS)),--cov --cov-report=term --cov-fail-under=$(MINIMUM_COVERAGE))
 
-soak: ## the same tests at the full counts; prints the figures
-	$(setup) cli test qt
+soak: ## the same tests at the full counts, and with a browser; prints the figures
+	$(setup) cli http test qt
+	@bash tools/debian.sh curl:curl chromium:chromium zsh:zsh fish:fish
 	@EVERYWIRE_SOAK=1 $(pytest) $(TESTS) --timeout=3600 -rA $(ARGS)
 
 lint: ## ruff, and the import contracts of pyproject.toml
-	$(setup) cli test dev
+	$(setup) cli http test dev
 	@$(bin)/ruff check
 	@$(bin)/lint-imports
 
 types: ## mypy --strict and pyright strict
-	$(setup) cli test dev
+	$(setup) cli http test dev
 	@$(bin)/mypy
 	@$(bin)/pyright
 
-bench: ## our calls beside PySide6, gRPC, D-Bus, … and a C floor, in one run; ARGS=… goes to `python -m benchmarks rpc`
-	$(setup) cli qt bench
+bench: ## our calls beside PySide6, gRPC, D-Bus, … and a C floor; BENCH=fanout (scaling, http, …) runs another suite, ARGS=… goes to it
+	$(setup) cli http qt bench
 	@bash tools/debian.sh gcc:gcc /usr/include/stdio.h:libc6-dev dbus-daemon:dbus-daemon
-	@$(bin)/python -m benchmarks rpc $(ARGS)
+	@$(bin)/python -m benchmarks $(BENCH) $(ARGS)
 
 audit: ## known vulnerabilities of what is installed, and the bans on pickle, eval and the like
-	$(setup) cli test dev
+	$(setup) cli http test dev
 	@$(pytest) -q -m gate tests/test_architecture.py
 	@bash tools/audit.sh
 

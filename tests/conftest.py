@@ -88,7 +88,7 @@ def _no_foreign_network() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Architecture first, foreign peers last; tests marked `soak` only in `make soak`."""
+    """Architecture first, QtAsyncio's loop and foreign peers last; tests marked `soak` only in `make soak`."""
     if not SOAK:
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
         items[:] = [item for item in items if not item.get_closest_marker("soak")]
@@ -98,7 +98,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _turn(item: pytest.Item) -> int:
     if item.path.name == "test_architecture.py":
         return 0
-    return 2 if item.get_closest_marker("interop") else 1
+    if item.get_closest_marker("interop"):
+        return 3
+    # Last of all loops: it leaves something in Qt's queue by which a qasync loop, had it the next turn, would crash.
+    callspec = getattr(item, "callspec", None)
+    return 2 if callspec is not None and callspec.params.get("loop_kind") == "qtasyncio" else 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import ctypes
 import gc
 import importlib
 import ipaddress
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -29,14 +32,55 @@ def soak(small: int, full: int) -> int:
     return full if SOAK else small
 
 
+KINDS: Final = ("asyncio", "uvloop", "qasync", "qtasyncio")
+"""The loops of the standard library and of libuv, Qt's loop by qasync, and a loop in a thread beside Qt's own."""
+
+
 def loop_factory(kind: str) -> LoopFactory:
-    """What makes a loop of kind "asyncio" (the stock loop) or "uvloop"."""
+    """What makes a loop of one of `KINDS`; beside QtAsyncio's loop runs a stock one."""
     if kind == "asyncio":
         return asyncio.new_event_loop
+    if kind == "qtasyncio":
+        return asyncio.SelectorEventLoop  # while it runs, QtAsyncio is the policy of every thread
     if kind == "uvloop":
         factory: LoopFactory = importlib.import_module("uvloop").new_event_loop
         return factory
-    raise ValueError(f"no loop of kind {kind!r}; there are 'asyncio' and 'uvloop'")
+    if kind == "qasync":
+        return qt_loop
+    raise ValueError(f"no loop of kind {kind!r}; there are {', '.join(KINDS)}")
+
+
+def qt_application() -> Any:
+    """The one QApplication of this process, without a screen."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    widgets: Any = importlib.import_module("PySide6.QtWidgets")
+    existing = widgets.QApplication.instance()
+    if existing is None and sys.version_info < (3, 12):
+        # PySide6 6.12 gives back a reference to None too many with each call of a void function, and aborts when none
+        # is left. From Python 3.12 on these objects are immortal; here they become nearly so.
+        for shared in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(shared)).value += 1 << 40
+    return existing or widgets.QApplication([])
+
+
+def qt_loop() -> asyncio.AbstractEventLoop:
+    """A fresh asyncio loop that Qt turns, by qasync."""
+    application = qt_application()
+    loop: asyncio.AbstractEventLoop = importlib.import_module("qasync").QEventLoop(application)
+    return loop
+
+
+def beside_qt(main: Callable[[], T]) -> T:
+    """Run *main* in a thread while PySide6.QtAsyncio, which has no sockets, turns Qt's loop here and waits for it."""
+    qt_application()
+    qt: Any = importlib.import_module("PySide6.QtAsyncio")
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+
+        async def wait() -> T:
+            return await asyncio.wrap_future(thread.submit(main))
+
+        result: T = qt.run(wait(), keep_running=False)
+    return result
 
 
 def run(
@@ -69,9 +113,13 @@ def run(
             pytest.fail("\n".join(problems))
         return result
 
-    with asyncio.Runner(debug=False, loop_factory=loop_factory(kind)) as runner:
-        result = runner.run(checked())
-        gc.collect(1)  # a task whose exception nobody fetched reports when it is collected
+    def run_it() -> T:
+        with asyncio.Runner(debug=False, loop_factory=loop_factory(kind)) as runner:
+            result = runner.run(checked())
+            gc.collect(1)  # a task whose exception nobody fetched reports when it is collected
+            return result
+
+    result = beside_qt(run_it) if kind == "qtasyncio" else run_it()
     if reports:
         pytest.fail("the loop's exception handler was called:\n" + "\n".join(map(_told, reports)))
     return result

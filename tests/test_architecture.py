@@ -26,6 +26,9 @@ FUNCTION_LINES: Final = 60
 NEEDS_EXTRAS: Final = ("cli", "inspector")
 """Packages that exist for an extra and may import it at their top."""
 
+ON_LIBRARIES: Final = ("http",)
+"""Slices built on the libraries of an extra: imported in adapters only, and not before the wire is used."""
+
 RUNS_CODE: Final[dict[str, str]] = {
     "model/compile.py": "exec: accessors and checks per class, from literals and our own identifiers only",
 }
@@ -211,7 +214,7 @@ def test_every_module_of_the_core_loads_with_msgspec_alone() -> None:
 
 def for_an_extra(parts: tuple[str, ...]) -> bool:
     adapter = parts[-1].startswith("_") and not parts[-1].startswith("__")
-    return adapter or parts[0] in NEEDS_EXTRAS or parts[-1] == "__main__"
+    return adapter or parts[0] in {*NEEDS_EXTRAS, *ON_LIBRARIES} or parts[-1] == "__main__"
 
 
 # ----------------------------------------------------------------------------------------------------------- bans

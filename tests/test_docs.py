@@ -7,10 +7,11 @@ import enum
 import inspect
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -39,16 +40,27 @@ def blocks(document: Path) -> list[str]:
     return BLOCK.findall(document.read_text(encoding="utf-8"))
 
 
-def programs(document: Path, folder: Path) -> set[str]:
-    """Write the blocks that begin with a file name to *folder*; return their names."""
+def programs(document: Path, folder: Path, ports: Mapping[str, str] | None = None) -> set[str]:
+    """Write the blocks that begin with a file name to *folder*, with free *ports*; return their names."""
     found: set[str] = set()
-    port = free_port()
+    ports = ports or free_ports()
     for block in blocks(document):
         name = NAME.match(block)
         if name:
-            (folder / name[1]).write_text(block.replace("65213", str(port)), encoding="utf-8")
+            (folder / name[1]).write_text(with_ports(block, ports), encoding="utf-8")
             found.add(name[1])
     return found
+
+
+def with_ports(text: str, ports: Mapping[str, str]) -> str:
+    for shown, free in ports.items():
+        text = text.replace(shown, free)
+    return text
+
+
+def free_ports() -> dict[str, str]:
+    """A free port for each that the documents use."""
+    return {shown: str(free_port()) for shown in ("65213", "65280")}
 
 
 def free_port() -> int:
@@ -99,30 +111,54 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def test_the_programs_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
-    assert programs(ROOT / "README.md", tmp_path) == {"host.py", "client.py", "pump.py"}
+    assert programs(ROOT / "README.md", tmp_path) == {"host.py", "client.py", "pump.py", "script.py"}
     with running(tmp_path, "host.py"), running(tmp_path, "pump.py") as pump:
         assert run(tmp_path, "client.py").split() == ["21.0", "26.0", "300", "22.5"]
+        assert run(tmp_path, "script.py").split() == ["22.5", "300"]
         while pump.poll() is None:  # the pump may have come after the first signal
             run(tmp_path, "client.py")
         assert pump.stdout is not None
         assert pump.stdout.read() == "the pump has stopped\n"
 
 
+def command_lines(heading: str, program: str, ports: Mapping[str, str]) -> list[list[str]]:
+    """Return the words of each line that calls *program* in the part of the README after *heading*."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition(heading)[2].partition("\n```\n")[0]
+    found = re.findall(rf"^{program} .*$", text, re.MULTILINE)
+    return [shlex.split(with_ports(line, ports), comments=True) for line in found]
+
+
 def test_the_command_lines_of_the_readme_work_beside_its_host(tmp_path: Path) -> None:
-    programs(ROOT / "README.md", tmp_path)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    lines = dict(re.findall(r"^everywire (\w+) +(.*?)(?: +#.*)?$", text, re.MULTILINE))
-    assert list(lines) == ["list", "get", "set", "call", "watch", "serve"]
-    verbs = {verb: ("-m", "everywire", verb, "--timeout", "10", *rest.split()) for verb, rest in lines.items()}
+    ports = free_ports()
+    programs(ROOT / "README.md", tmp_path, ports)
+    lines = {line[1]: line[2:] for line in command_lines("From a shell", "everywire", ports)}
+    assert list(lines) == ["list", "show", "get", "set", "call", "watch", "serve", "doctor"]
+    verbs = {verb: ("-m", "everywire", verb, "--timeout", "10", *rest) for verb, rest in lines.items()}
     with running(tmp_path, "host.py"):
-        said = [run(tmp_path, *verbs[verb]) for verb in ("list", "get", "set", "call")]
+        said = [run(tmp_path, *verbs[verb]) for verb in ("list", "show", "get", "set", "call")]
         with running(tmp_path, *verbs["watch"]) as watching:
             assert watching.stdout is not None
             said.append(watching.stdout.readline())
     assert said[0].endswith("Keeps one room warm.\n")
-    assert said[1:] == ["21.0 Cel\n", "22.0 Cel\n", "300\n", "target      22.0 Cel\n"]
-    with running(tmp_path, "-m", "everywire", "serve", *lines["serve"].split()):
+    assert "A sensor is above the limit." in said[1]
+    assert said[2:] == ["21.0 Cel\n", "22.0 Cel\n", "300\n", "target      22.0 Cel\n"]
+    with running(tmp_path, "-m", "everywire", "serve", *lines["serve"]):
         assert "Thermostat" in run(tmp_path, *verbs["list"][:-1], "local:lobby")
+
+
+def test_curl_does_what_the_readme_says_beside_its_host(tmp_path: Path) -> None:
+    ports = free_ports()
+    programs(ROOT / "README.md", tmp_path, ports)
+    get, put, post, listen = command_lines("Anything that speaks HTTP", "curl", ports)
+    with running(tmp_path, "host.py"):
+        run(tmp_path, "-m", "everywire", "list", "--timeout", "10", f"http://127.0.0.1:{ports['65280']}")  # it is up
+        said = [subprocess.run(line, capture_output=True, check=True, timeout=15).stdout for line in (get, put, post)]
+        with subprocess.Popen(listen, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as listening:
+            assert listening.stdout is not None
+            first = next(line for line in listening.stdout if line.startswith(b"data:"))
+            listening.kill()
+    assert said == [b"21.0", b"22.5", b"300"]
+    assert b'"values":{"target":22.5}' in first
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "local:echo", "localabstract:echo-docs", "memory:echo"])

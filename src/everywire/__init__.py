@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         OutOfRange,
         RemoteProtocolError,
         SignatureMismatch,
+        TokenError,
         UnsupportedPlatform,
         WrongThread,
     )
@@ -78,7 +79,7 @@ _MODULES: Final = {
     "everywire.errors": (
         "AddressError", "AddressInUse", "Code", "EverywireError", "Fault", "ForkedError", "InsecureBind",
         "LimitExceeded", "LinkError", "LocalProtocolError", "MissingExtra", "ModelError", "NeedsLoop", "OutOfRange",
-        "RemoteProtocolError", "SignatureMismatch", "UnsupportedPlatform", "WrongThread",
+        "RemoteProtocolError", "SignatureMismatch", "TokenError", "UnsupportedPlatform", "WrongThread",
     ),
     "everywire.model": (
         "BoundSignal", "Caller", "Computed", "Contract", "Kind", "Member", "Object", "Property", "Range", "Role",
@@ -138,6 +139,7 @@ __all__ = (
     "Signal",
     "SignatureMismatch",
     "SlowPeer",
+    "TokenError",
     "Tokens",
     "Unit",
     "UnsupportedPlatform",

@@ -4,6 +4,7 @@ EverywireError
 ├── ModelError            a class or value does not fit its contract (your bug, raised where you wrote it)
 │   └── OutOfRange        the value has the right type but lies outside its range or width
 ├── AddressError          a URL or name that cannot be an address
+├── TokenError            a file of tokens, or a token, that cannot be used: missing, open to others, malformed
 ├── LinkError             no connection: refused, lost, timed out
 │   ├── AddressInUse      somebody else listens at this address
 │   └── InsecureBind      an address reachable from other machines, without encryption and authentication
@@ -42,6 +43,10 @@ class OutOfRange(ModelError, ValueError):
 
 class AddressError(EverywireError, ValueError):
     """A URL or name that cannot be an address; the message says what an address looks like."""
+
+
+class TokenError(EverywireError, ValueError):
+    """A token, or a file of tokens, cannot be used; the message says why and what to do, and holds no secret."""
 
 
 class LinkError(EverywireError, ConnectionError):

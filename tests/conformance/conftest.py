@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 import trustme
 
 from tests.conformance.wires import WIRES, Place, Wire
+from tests.harness import KINDS, SOAK
 
 Certificates = tuple[Path, Path]
+
+ON_EVERY_LOOP: Final = ("test_calls.py", "test_signals.py", "test_streams.py")
+"""What `make test` runs on every kind of loop, Qt's included; `make soak` runs the whole suite on each."""
+
+
+def loops_for(metafunc: pytest.Metafunc) -> tuple[str, ...]:
+    """The kinds of loops that a test of the suite runs on; none stands for what it says itself."""
+    everywhere = SOAK or metafunc.definition.path.name in ON_EVERY_LOOP
+    return KINDS if everywhere and inspect.iscoroutinefunction(metafunc.function) else ()
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +45,9 @@ def folder() -> Iterator[Path]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = metafunc.fixturenames
+    kinds = loops_for(metafunc)
+    if kinds:  # before the hook of tests/conftest.py, which looks for the nearest marker
+        metafunc.definition.add_marker(pytest.mark.loops(*kinds), append=False)
     if "place" in names:
         metafunc.parametrize("place", WIRES, indirect=True, ids=lambda wire: wire.name)
     if "far_place" in names:

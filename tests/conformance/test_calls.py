@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import AsyncIterator
 
 import pytest
 
-from everywire import Code, Fault, Limits, LinkError, ModelError, OutOfRange, ReplicaState
+from everywire import (
+    Code,
+    Fault,
+    Limits,
+    LinkError,
+    ModelError,
+    Object,
+    OutOfRange,
+    Property,
+    ReplicaState,
+    prop,
+    slot,
+)
+from everywire.remoteobjects.wire import replicating
+from everywire.runtime import channel
 from tests.conformance.plant import BATCH, NOON, Boiler, Desk, LooseBoiler, Mode, Reading, States, Valves
 from tests.conformance.wires import Place
 
@@ -70,6 +85,48 @@ async def test_big_calls_over_a_link_of_small_limits_are_all_answered(place: Pla
         texts = [str(number) * 5000 for number in range(100)]
         answers = await asyncio.gather(*[desk.anything(text) for text in texts])
         assert answers == texts
+
+
+async def test_what_is_too_large_for_a_frame_is_refused_by_name_and_the_link_lives(place: Place) -> None:
+    class Store(Object):
+        label: Property[bytes] = prop(b"", writable=True)
+
+        @slot
+        async def size(self, data: bytes) -> int:
+            return len(data)
+
+        @slot
+        async def parts(self, data: bytes) -> AsyncIterator[int]:
+            yield len(data)
+
+    small, huge = Limits(drain=0.0, frame=100_000), b"x" * 200_000
+    async with place.hosting(store=Store(), limits=small), place.connect("store", Store, limits=small) as store:
+        states = States(store)
+        asked = (lambda: store.size(huge), lambda: Store.label.push(store, huge), lambda: anext(store.parts(huge)))
+        for ask in asked:
+            if place.wire.name == "memory":  # it has no frames
+                await ask()
+                continue
+            with pytest.raises(Fault, match=r"larger than Limits\.frame") as refused:
+                await ask()
+            assert (refused.value.code, refused.value.may_have_run) == (Code.RESOURCE_EXHAUSTED, False)
+        assert await store.size(b"x") == 1
+        assert states.items == []
+
+
+async def test_a_call_that_waits_too_long_for_its_turn_fails_at_its_caller(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (channel, replicating):
+        monkeypatch.setattr(module, "GRACE", 0.1)
+    few, source = Limits(drain=0.0, pending_calls=2), Desk()
+    async with place.hosting(desk=source, limits=few), place.connect("desk", Desk) as desk:
+        holding = [desk.hold(number) for number in range(2)]
+        with pytest.raises(Fault) as late:
+            await desk.never()
+        assert late.value.code is Code.DEADLINE_EXCEEDED
+        source.release(0, 1)
+        assert await asyncio.gather(*holding) == [0, 1]
 
 
 async def test_calls_that_wait_and_calls_that_do_not_start_in_one_order(place: Place) -> None:
@@ -141,7 +198,7 @@ async def test_a_caller_that_times_out_cancels_the_slot(place: Place) -> None:
 
 async def test_a_slot_knows_who_calls_which_object(place: Place) -> None:
     source = Desk()
-    wire = "memory" if place.wire.name == "memory" else "qtro"
+    wire = place.wire.caller
     async with place.hosting(desk=source), place.connect("desk", Desk) as desk:
         assert await desk.who() == f"desk.who for {wire}"
         assert await desk.who_later() == f"desk.who_later for {wire}"

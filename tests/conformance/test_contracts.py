@@ -7,8 +7,22 @@ from typing import Any
 
 import pytest
 
-from everywire import LocalProtocolError, Object, Property, SignatureMismatch, contract_of, members, prop, signal, slot
+from everywire import (
+    Code,
+    Fault,
+    LocalProtocolError,
+    Node,
+    Object,
+    Property,
+    SignatureMismatch,
+    contract_of,
+    members,
+    prop,
+    signal,
+    slot,
+)
 from everywire.model import Kind
+from everywire.runtime.wires import wire_of
 from tests.conformance.plant import CARRIERS, Boiler, Desk, Heard, Mode, Tap
 from tests.conformance.wires import Place
 
@@ -92,6 +106,21 @@ async def test_one_class_gives_the_same_contract_back(place: Place, cls: type[Ob
         assert [str(m) for m in contract_of(replica).members.values()] == [
             str(m) for m in contract_of(cls).members.values()
         ]
+
+
+async def test_a_session_tells_contracts_without_attaching(place: Place) -> None:
+    async with place.hosting(boiler=Boiler(), tap=Tap()), Node() as node:
+        session = await wire_of(place.url).open(node)
+        try:
+            assert sorted(session.offered or ()) == ["boiler", "tap"]
+            for name, cls in (("boiler", Boiler), ("tap", Tap)):
+                told = await session.contract(name)
+                assert str(told) == str(contract_of(cls))
+            with pytest.raises(Fault) as caught:
+                await session.contract("bowler")
+            assert caught.value.code is Code.NOT_FOUND
+        finally:
+            await session.close()
 
 
 async def test_streams_and_enums_work_without_a_class(place: Place) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from everywire import Code, Fault, LinkError, Node, ReplicaState, connect, link_of
+from everywire import Code, Fault, LinkError, Node, Object, Property, ReplicaState, connect, link_of, prop
 from tests.conformance.plant import Boiler, Counters, Desk, Heard, LooseBoiler, Pump, States
 from tests.conformance.wires import QUICK, Place
 
@@ -32,6 +34,39 @@ async def test_a_withdrawn_object_makes_its_replica_suspect_until_it_is_publishe
         assert states.items == [SUSPECT, VALID]
 
 
+async def test_an_object_that_is_withdrawn_as_soon_as_it_was_attached_to_gives_a_replica_all_the_same(
+    place: Place,
+) -> None:
+    """It was valid, and will be again."""
+    source = Counters()
+    async with place.hosting(counters=source) as node:
+        (server,) = node._servers
+
+        async def withdraw() -> None:
+            while not any(hosted.links for hosted in server.hosted.values()):  # type: ignore[attr-defined]
+                await asyncio.sleep(0)
+            node.withdraw("counters")
+
+        withdrawing = node.spawn(withdraw())
+        async with place.connect("counters", Counters) as replica:
+            await withdrawing
+            states = States(replica)
+            node.publish(source, "counters")
+            await states.reached(VALID)
+            await replica.settle()
+
+
+async def test_a_block_that_ends_while_its_object_comes_back_ends_in_peace(place: Place) -> None:
+    source = Counters()
+    async with place.hosting(counters=source) as node:
+        for _ in range(3):
+            async with place.connect("counters", Counters) as replica:
+                states = States(replica)
+                node.withdraw("counters")
+                await states.reached(SUSPECT)
+                node.publish(source, "counters")
+
+
 async def test_a_host_that_comes_back_changes_only_what_has_really_changed(place: Place) -> None:
     first, second = Counters(), Counters()
     first.first, first.second, first.text, first.tags = 1, 2, "a", [1]
@@ -53,6 +88,48 @@ async def test_a_host_that_comes_back_changes_only_what_has_really_changed(place
                 await replica.settle()
                 assert sorted(changes.items) == [("second", 5), ("total", 6)]
                 assert states.items == [SUSPECT, VALID]
+
+
+async def test_whoever_hears_of_a_host_that_is_back_finds_all_values_as_new(place: Place) -> None:
+    source, found = Counters(), Heard()
+    async with Node(limits=QUICK) as first:
+        first.publish(source, "counters")
+        await place.serve(first)
+        async with place.connect("counters", Counters) as replica:
+            states = States(replica)
+            link_of(replica).state_changed.connect(lambda state: found(state, replica.first, replica.second))
+            Counters.first.on_change(replica, lambda value: found(value, replica.first, replica.second))
+            await first.aclose()
+            await states.reached(SUSPECT)
+            source.first, source.second = 7, 9
+            async with place.hosting(counters=source):
+                await states.reached(VALID)
+                await replica.settle()
+            assert found.items[:3] == [(SUSPECT, 0, 0), (VALID, 7, 9), (7, 7, 9)]
+
+
+async def test_a_replica_of_something_else_takes_nothing_of_it(place: Place) -> None:
+    """The host's link stays, for it may show another object again; what happens to this one is no news."""
+
+    class Other(Object):
+        first: Property[int] = prop(5)
+        text: Property[str] = prop("")
+
+    other = Other()
+    async with place.hosting(it=Counters()) as node, place.connect("it", Counters) as replica:
+        states = States(replica)
+        node.withdraw("it")
+        node.publish(other, "it")
+        await states.reached(ReplicaState.SIGNATURE_MISMATCH)
+        async with place.connect("it", Other) as witness:
+            texts = Heard()
+            Other.text.on_change(witness, texts)
+            other.first = 77
+            other.text = "told"
+            await texts.count(1)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert replica.first == 0
 
 
 async def test_the_states_of_a_replica_follow_its_link_as_often_as_it_is_lost(place: Place) -> None:

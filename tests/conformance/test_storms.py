@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from everywire import Fault, Limits, Node, Object, ReplicaState
+from everywire import Code, Fault, Limits, Node, Object, ReplicaState, connect, link_of, slot
 from everywire.model import Kind, contract_of
 from tests.conformance.plant import CARRIERS, SAMPLES, Counters, Desk, Feeder, Heard, States
 from tests.conformance.wires import QUICK, Place
@@ -167,3 +168,105 @@ async def test_no_change_is_missed_while_a_replica_attaches(place: Place) -> Non
                 Counters.second.on_change(replica, seen.append)
                 await replica.settle()
                 assert seen == list(range(seen[0], seen[-1] + 1)), "each value, none twice and none left out"
+
+
+class Mill(Counters):
+    """Counts what it is asked to, and says so at once or a turn of the loop later."""
+
+    @slot
+    async def grind(self) -> int:
+        self.second += 1
+        self.ticked.emit(self.second)
+        return self.second
+
+    @slot
+    async def grind_later(self) -> int:
+        await asyncio.sleep(0)
+        return await self.grind()
+
+
+async def guest(rng: random.Random, mill: Any) -> None:
+    """Call in random ways; nothing may come back in time, and no answer may precede the change that it caused."""
+    heard, link = [mill.second], link_of(mill)
+
+    def newer(number: int) -> None:
+        assert number >= heard[-1]
+        heard.append(number)
+
+    def not_behind(number: int) -> None:
+        assert mill.second >= number
+
+    Mill.second.on_change(mill, newer)
+    mill.ticked.connect(not_behind)
+    for _ in range(rng.randrange(1, 12)):
+        calls = [mill.grind() if rng.randrange(2) else mill.grind_later() for _ in range(rng.randrange(1, 20))]
+        for call in calls[1:]:
+            if not rng.randrange(4):
+                call.cancel()
+        try:
+            number = await calls[0]
+            assert mill.second >= number or link.state is not ReplicaState.VALID
+        except Fault as fault:
+            if fault.code not in (Code.UNAVAILABLE, Code.NOT_FOUND):  # withdrawn meanwhile
+                raise
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.mark.parametrize("limits", [QUICK, TIGHT], ids=["roomy", "tight"])
+@pytest.mark.loops("asyncio", "uvloop")
+async def test_replicas_that_come_and_go_while_their_source_does_find_it_as_it_is(
+    place: Place, limits: Limits, soak: Callable[[int, int], int], record_property: Callable[[str, object], None]
+) -> None:
+    seed = random.randrange(2**32)
+    record_property("seed", seed)
+    rng, source = random.Random(seed), Mill()
+    async with place.hosting(mill=source, limits=limits) as node:
+
+        async def visits(rng: random.Random) -> None:
+            for _ in range(soak(3, 30)):
+                async with place.connect("mill", Mill, limits=limits) as mill:
+                    await guest(rng, mill)
+
+        async def weather() -> None:
+            while True:
+                await storm(rng, source, 40)
+                node.withdraw("mill")
+                if rng.randrange(2):
+                    await asyncio.sleep(0)
+                node.publish(source, "mill")
+                await asyncio.sleep(rng.random() * 0.02)
+
+        weathering = asyncio.ensure_future(weather())
+        async with asyncio.TaskGroup() as group:
+            for _ in range(6):
+                group.create_task(visits(random.Random(rng.random())))
+        weathering.cancel()
+        await asyncio.wait((weathering,))
+        if "mill" not in node.published:
+            node.publish(source, "mill")
+        async with place.connect("mill", Mill, limits=limits) as mill:
+            await mill.settle()
+            assert values_of(mill) == values_of(source)
+
+
+async def test_a_chain_of_bridges_carries_a_storm_to_its_end(place: Place, folder: Path) -> None:
+    """Also back through the program that it began in."""
+    rng, source = random.Random(5), Mill()
+    async with (
+        place.hosting(mill=source, limits=TIGHT),
+        place.connect("mill", Mill, limits=TIGHT) as near,
+        Node(limits=TIGHT) as second,
+    ):
+        second.publish(near, "near")
+        (middle,) = await second.serve(f"local:{folder}/middle")
+        async with connect(middle, "near", Mill, limits=TIGHT) as between, Node(limits=TIGHT) as third:
+            third.publish(between, "far")
+            (end,) = await third.serve("http://127.0.0.1:0")
+            async with connect(end, "far", Mill, limits=TIGHT) as far:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(storm(rng, source, 500))
+                    group.create_task(guest(rng, far))
+                    for number in range(10):
+                        group.create_task(_push(far, number))
+                await far.settle()
+                assert values_of(far) == values_of(between) == values_of(near) == values_of(source)

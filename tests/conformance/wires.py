@@ -22,14 +22,19 @@ class Wire:
     listen: str
     dial: str = ""
     between_processes: bool = True
+    caller: str = "qtro"
+    """What a slot hears of the wire on which it is called."""
 
 
 WIRES: Final = (
-    Wire("memory", "memory:{folder}/plant", between_processes=False),
+    Wire("memory", "memory:{folder}/plant", between_processes=False, caller="memory"),
     Wire("local", "local:{folder}/plant"),
     Wire("localabstract", "localabstract:{folder}/plant"),
     Wire("tcp", "tcp://127.0.0.1:0"),
     Wire("tls", "tls://127.0.0.1:0?cert={cert}", "?ca={ca}"),
+    Wire("http", "http://127.0.0.1:0", caller="http"),
+    Wire("https", "https://127.0.0.1:0?cert={cert}", "?ca={ca}", caller="http"),
+    Wire("http_local", "http+local:{folder}/plant", caller="http"),
 )
 
 

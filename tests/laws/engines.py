@@ -42,7 +42,7 @@ from everywire.remoteobjects.engine import Engine, Odd, change_head, invoke_head
 from everywire.remoteobjects.wire.coders import call_frame, change_encoder, reply_encoder, signal_encoder
 from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
 from everywire.remoteobjects.wire.layout import layout_of
-from everywire.remoteobjects.wire.replicating import Channel, Route, careful_news
+from everywire.remoteobjects.wire.replicating import _NOTIFY, Channel, Route, careful_news
 from everywire.runtime.gate import Invoked, invalid
 from everywire.runtime.node import Publication
 from everywire.runtime.policy import Policy
@@ -158,7 +158,7 @@ class Attached:
 
     def _slow_down(self) -> None:
         for route in self.engine.routes.values():
-            if isinstance(route, Route) and route.tell.__name__ == "tell":  # the others are for notify signals
+            if isinstance(route, Route) and route is not _NOTIFY:
                 route.decode = lambda *_: None
         for waiting, _ in self.channel.waiting.values():
             waiting.decode = lambda *_: Odd

@@ -44,10 +44,10 @@ class Cable:
 
     # What the host's object tells its links.
 
-    def put_change(self, _key: object, frame: bytes) -> None:
+    def put_change(self, _key: object, frame: bytes, *, alone: bool) -> None:
         self.out += frame
 
-    def put_signal(self, frame: bytes) -> None:
+    def put_signal(self, frame: bytes, *, alone: bool) -> None:
         self.out += frame
 
     # What a test does.

@@ -78,10 +78,10 @@ class Outgoing:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
 
-    def put_change(self, key: object, frame: bytes) -> None:
+    def put_change(self, key: object, frame: bytes, *, alone: bool) -> None:
         self.sent.append(("change", frame))
 
-    def put_signal(self, frame: bytes) -> None:
+    def put_signal(self, frame: bytes, *, alone: bool) -> None:
         self.sent.append(("signal", frame))
 
 

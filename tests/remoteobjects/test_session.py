@@ -18,6 +18,7 @@ from everywire import (
     Fault,
     Limits,
     LinkError,
+    Node,
     Object,
     Property,
     RemoteProtocolError,
@@ -31,7 +32,7 @@ from everywire import (
 )
 from everywire.model import contract_of
 from everywire.model.description import describe
-from everywire.remoteobjects import NodeSession, open_session
+from everywire.remoteobjects import NodeSession, RemoteObjects, open_session
 from everywire.remoteobjects.codec import (
     CallKind,
     ClassDefinition,
@@ -175,7 +176,9 @@ async def says(peer: RawPeer, *items: Packet | bytes) -> None:
         (Handshake("QtRO 1.3"), "QtRO 1.3"),
         (bytes.fromhex("00000016000100000010") + "QtRO 1.3".encode("utf-16-be"), "big-endian protocol of Qt 5"),
         (Pong("a"), "did not begin with a handshake"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "a frame of"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "the host speaks HTTP; use http://"),
+        (b"<!DOCTYPE HTML>\n", "the host speaks HTTP; use http://"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "begins with b'SSH-', which is not Qt Remote Objects"),
         (GREETING + GREETING, "second handshake"),
     ],
 )
@@ -185,6 +188,7 @@ async def test_a_host_that_speaks_something_else_is_left_with_the_reason(
     error = await opening_fails(folder, partial(_say, greeting))
     assert isinstance(error, RemoteProtocolError)
     assert problem in str(error)
+    assert f"local:{folder}/host: " in str(error)
 
 
 async def _say(greeting: Packet | bytes, peer: RawPeer) -> None:
@@ -201,6 +205,16 @@ async def test_a_host_that_hangs_up_is_a_link_error(folder: Path) -> None:
         await peer.send(GREETING)
 
     assert isinstance(await opening_fails(folder, script), LinkError)
+
+
+async def test_a_host_that_hangs_up_without_a_word_may_be_of_another_wire(folder: Path) -> None:
+    async def script(peer: RawPeer) -> None:
+        del peer
+
+    error = await opening_fails(folder, script)
+    assert isinstance(error, LinkError)
+    assert "another wire or TLS may be spoken there" in str(error)
+    assert f"local:{folder}/host: " in str(error)
 
 
 async def attaching_fails(folder: Path, reply: InitDynamic | bytes, *, welcome: bool = False) -> Exception:
@@ -242,6 +256,36 @@ async def test_an_everywire_host_that_describes_its_object_wrongly_is_left(folde
 
 async def test_an_answer_without_a_class_definition_is_refused(folder: Path) -> None:
     assert "class definition" in str(await attaching_fails(folder, encode_packet(Init("it", (1,)))))
+
+
+async def contract_told(folder: Path, reply: InitDynamic | Init | bytes) -> Any:
+    """Ask a host that is not everywire for a contract, without attaching."""
+
+    async def script(peer: RawPeer) -> None:
+        await greet(peer, "it")
+        await until_asked_for(peer, "it")
+        await peer.send(reply)
+        await peer.find(RemoveObject, lambda packet: packet.name == "it")
+        await peer.ended()
+
+    async with raw_host(f"local:{folder}/host", script) as url, Node() as node:
+        session = await RemoteObjects(url=url).open(node)
+        try:
+            return await session.contract("it")
+        finally:
+            await session.close()
+
+
+async def test_a_class_definition_is_told_without_attaching(folder: Path) -> None:
+    contract = await contract_told(folder, InitDynamic("it", DEFINITION, (1,)))
+    assert "value" in contract.members
+
+
+async def test_a_class_definition_that_cannot_be_read_is_an_error_and_no_wait(folder: Path) -> None:
+    with pytest.raises(RemoteProtocolError, match="Mystery"):
+        await contract_told(folder, InitDynamic("it", DEFINITION, (UserTyped("Mystery", b"abc"),)))
+    with pytest.raises(RemoteProtocolError, match="class definition"):
+        await contract_told(folder, Init("it", (1,)))
 
 
 async def test_a_host_that_hangs_up_while_a_replica_attaches_is_lost(folder: Path) -> None:

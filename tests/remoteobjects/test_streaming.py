@@ -13,8 +13,9 @@ from everywire.model import contract_of
 from everywire.model.description import describe
 from everywire.remoteobjects.codec import InitDynamic, Invoke
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, answer, ask, read_told, tell
-from everywire.remoteobjects.endpoint.streaming import MOST_GRANTED, WINDOW
 from everywire.remoteobjects.wire.layout import definition_of
+from everywire.runtime.incoming import WINDOW
+from everywire.runtime.streaming import MOST_GRANTED
 from tests.conformance.plant import Tap
 from tests.remoteobjects.peers import RawPeer, greet, hosting, raw_host, raw_node, until_asked_for
 

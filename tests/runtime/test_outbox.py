@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from everywire import Fault, Limits
 from everywire.runtime.limits import SlowPeer
-from everywire.runtime.outbox import FRAME_OVERHEAD, TURN_FRAMES, Outbox
+from everywire.runtime.outbox import FRAME_OVERHEAD, TURN_FRAMES, Outbox, Turn
 
 
 class Turns:
@@ -206,6 +207,18 @@ def test_a_link_is_cut_when_dropping_signals_frees_too_little() -> None:
     assert peer.written == []
 
 
+def test_a_link_is_cut_when_too_many_notices_wait() -> None:
+    peer = Peer(hard(2))
+    peer.outbox.put_notice(b"at once")
+    peer.outbox.pause()
+    for _ in range(2):
+        peer.outbox.put_notice(b"N")
+    assert not peer.aborted
+    peer.outbox.put_notice(b"N")
+    assert peer.aborted
+    assert peer.written == [b"at once"]
+
+
 def test_the_policy_disconnect_cuts_at_the_hard_limit_and_drops_nothing_before() -> None:
     peer = Peer(hard(2, slow_peer=SlowPeer.DISCONNECT))
     peer.outbox.pause()
@@ -257,6 +270,39 @@ def test_without_anybody_to_tell_the_count_of_a_gap_stays() -> None:
     assert outbox.dropped == 1
 
 
+def test_what_several_links_get_leaves_in_one_write_at_the_end_of_the_turn() -> None:
+    peer = Peer()
+    peer.outbox.put_change("key", b"1", alone=False)
+    peer.outbox.put_signal(b"2", alone=False)
+    peer.outbox.put(b"3")
+    assert peer.written == []
+    peer.turns.end()
+    assert peer.written == [b"123"]
+
+
+def test_a_long_turn_of_several_links_is_written_in_parts() -> None:
+    peer = Peer()
+    for _ in range(TURN_FRAMES + 1):
+        peer.outbox.put_signal(b"x", alone=False)
+    assert peer.written == [b"x" * TURN_FRAMES]
+    peer.turns.end()
+    assert peer.written[1:] == [b"x"]
+
+
+def test_the_turns_of_several_links_end_in_one_callback_in_their_order() -> None:
+    turns = Turns()
+    turn = Turn(turns)
+    ended: list[int] = []
+    for number in range(3):
+        turn.call_soon(partial(ended.append, number))
+    assert len(turns.waiting) == 1
+    turns.end()
+    assert ended == [0, 1, 2]
+    turn.call_soon(partial(ended.append, 3))
+    turns.end()
+    assert ended == [0, 1, 2, 3]
+
+
 async def test_on_a_loop_the_frames_of_a_turn_are_flushed_by_themselves() -> None:
     peer = Peer()
     outbox = Outbox(peer, Limits(), asyncio.get_running_loop().call_soon)
@@ -277,3 +323,31 @@ def test_a_call_is_held_while_the_peer_does_not_read_and_refused_beyond_the_hard
     peer.outbox.resume()
     peer.outbox.first(b"four")
     assert b"".join(peer.written) == b"one" + b"two" * 20 + b"four"
+
+
+def test_a_gap_is_told_first_also_in_a_turn_that_has_written_already() -> None:
+    peer = Peer()
+    outbox = Outbox(peer, hard(1), peer.turns, lambda signals: outbox.put(b"gap %d " % signals))
+    outbox.put(b"before ")
+    outbox.pause()
+    outbox.put_signal(b"1")
+    outbox.put_signal(b"2")
+    outbox.resume()
+    assert peer.written == [b"before ", b"gap 1 ", b"2"]
+
+
+def test_the_end_of_one_links_turn_that_raises_stops_no_other() -> None:
+    turns = Turns()
+    turn = Turn(turns)
+    ended: list[int] = []
+
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    for end in (partial(ended.append, 0), fail, partial(ended.append, 1), partial(ended.append, 2)):
+        turn.call_soon(end)
+    with pytest.raises(KeyboardInterrupt):
+        turns.end()
+    turns.end()
+    assert ended == [0, 1, 2]
+    assert turns.waiting == []

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from everywire import Code, Fault, LinkError, Node, RemoteProtocolError, SignatureMismatch
+from everywire import Code, Fault, LinkError, Node, RemoteProtocolError, SignatureMismatch, TokenError
 from everywire.runtime import supervisor as module
 from everywire.runtime.replica import ReplicaLink, ReplicaState
 from everywire.runtime.supervisor import FAR, NEAR, Supervisor, is_near
 from everywire.testing import Heard
-from tests.runtime.fakes import FakeWire, Pump, lose
+from tests.runtime.fakes import FakeSession, FakeWire, Pump, lose
 
 UNINITIALIZED, VALID, SUSPECT = ReplicaState.UNINITIALIZED, ReplicaState.VALID, ReplicaState.SUSPECT
 
@@ -70,6 +70,25 @@ async def test_the_reason_of_a_loss_is_kept_while_the_replica_is_suspect() -> No
         lose(wire, LinkError("the cable broke"))
         await made.states.wait(2)
         assert str(made.replica.error) == "the cable broke"
+
+
+async def test_a_node_that_closes_in_the_moment_in_which_a_host_answers_ends_in_peace() -> None:
+    answers = asyncio.Event()
+
+    class SlowWire(FakeWire):
+        async def open(self, node: Node) -> FakeSession:
+            await answers.wait()
+            return await super().open(node)
+
+    wire = SlowWire()
+    async with Node() as node:
+        made = Scene(wire, node)
+        node.tasks.report(made.task)
+        await asyncio.sleep(0)
+        answers.set()
+        await node.aclose()
+    assert made.task.cancelled()
+    assert [session.closed for session in wire.sessions] == [True]
 
 
 async def test_an_end_without_a_reason_is_told_as_a_closed_connection() -> None:
@@ -177,6 +196,19 @@ async def test_what_no_reconnecting_mends_ends_the_attempts() -> None:
         ("tls://[::1]:65213?ca=ca.pem", True),
         ("qtro+local:climate", True),
         ("qtro+wss://127.0.0.1:1", True),
+        ("http://127.0.0.1", True),
+        ("http://localhost/things", True),
+        ("https://LOCALHOST?ca=ca.pem", True),
+        ("https://[::1]", True),
+        ("https://[::1]:8443/things", True),
+        ("https://[::ffff:127.0.0.1]:8443", True),
+        ("http+tcp://127.0.0.1:8080", True),
+        ("http+local:/run/plant.sock", True),
+        ("http+localabstract:plant", True),
+        ("http://plant.example", False),
+        ("http://localhost.plant.example:8080", False),
+        ("https://[2001:db8::1]", False),
+        ("http://192.0.2.7/?x=//127.0.0.1", False),
         ("tcp://192.0.2.7:65213", False),
         ("tcp://127.example.org:65213", False),
         ("tls://[2001:db8::1]:65213", False),
@@ -210,3 +242,42 @@ async def test_far_hosts_are_asked_ever_more_rarely_with_full_jitter(monkeypatch
         ]  # fmt: skip
         assert {low for low, _ in pauses.bounds} == {0}
         assert {near._pause(n) for n in (0, 1, 7, 10_000)} == {NEAR}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Fault(Code.UNAUTHENTICATED, "the token is wrong"),
+        Fault(Code.RESOURCE_EXHAUSTED, "too many logins"),
+        TokenError("chmod 600 panel.token"),
+    ],
+)
+async def test_a_login_that_is_refused_settles_the_first_attempt(refusal: Exception) -> None:
+    wire = FakeWire()
+    wire.failures = [refusal]
+    async with scene(wire) as made:
+        await made.supervisor.settled.wait()
+        await made.task
+        assert made.replica.error is refusal
+        assert wire.attempts == 1
+
+
+@pytest.mark.parametrize("longer,attempts,ends", [(3600.0, 2, [(SUSPECT,)]), (0.0, 4, [(SUSPECT,), (VALID,)])])
+async def test_a_login_that_is_refused_later_is_tried_again_at_once_and_then_after_longer_pauses(
+    longer: float, attempts: int, ends: list[tuple[ReplicaState]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a changed role holds soon, and a revoked token neither fills the host's log nor locks others out."""
+    monkeypatch.setattr(module, "LOCKED_OUT", longer)
+    wire = FakeWire()
+    refusal = Fault(Code.UNAUTHENTICATED, "revoked")
+    async with scene(wire) as made:
+        await made.states.wait(1)
+        wire.failures = [refusal, refusal]
+        lose(wire, refusal)
+        await made.states.wait(1 + len(ends))
+        while wire.attempts < attempts:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert made.states.calls[1:] == ends
+        assert wire.attempts == attempts

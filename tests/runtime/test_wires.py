@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from everywire import AddressError, Memory, MissingExtra, RemoteObjects
+from everywire.http import Http
 from everywire.runtime import wires
 from everywire.runtime.wires import IMPLIED, WIRES, wire_of
 
@@ -17,6 +18,9 @@ from everywire.runtime.wires import IMPLIED, WIRES, wire_of
         ("qtro+tls://host:65214?ca=ca.pem", RemoteObjects(url="tls://host:65214?ca=ca.pem")),
         ("memory:plant", Memory(url="memory:plant")),
         ("memory+memory:plant", Memory(url="memory:plant")),
+        ("http://127.0.0.1:8080", Http(url="http://127.0.0.1:8080")),
+        ("https://host:8443?ca=ca.pem", Http(url="https://host:8443?ca=ca.pem")),
+        ("http+local:/run/plant", Http(url="local:/run/plant")),
     ],
 )
 def test_an_address_names_its_wire_or_implies_it(url: str, made: Any) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from everywire.errors import AddressError, AddressInUse, InsecureBind, LinkError, UnsupportedPlatform
 from everywire.transport import Peer, accept, dial, listen, open_stream, parse_address
-from everywire.transport.accepting import Admission, SocketListener, _Bound
-from everywire.transport.sockets import is_loopback, peer_of
+from everywire.transport.accepting import Admission, SocketListener, _Bound, links
+from everywire.transport.address import is_loopback
+from everywire.transport.sockets import peer_of
 from tests.harness import LoopReports, run
 from tests.transport.programs import FEW_DESCRIPTORS, line, started
 from tests.transport.receivers import ONE_MIB, Accepted, Certificates, RecordingReceiver, echo
@@ -48,9 +49,19 @@ async def test_a_bind_that_others_reach_is_refused_without_encryption(host: str)
 
 
 @pytest.mark.parametrize("host", OTHERS_REACH)
-async def test_a_bind_that_others_reach_needs_client_certificates(host: str, certificates: Certificates) -> None:
-    with pytest.raises(InsecureBind):
+async def test_a_bind_that_others_reach_needs_authentication(host: str, certificates: Certificates) -> None:
+    with pytest.raises(InsecureBind, match=r"demand tokens \(--tokens FILE, .*\) or client certificates \(ca=FILE\)"):
         await accept(f"tls://{host}:0?cert={certificates.listener}", Accepted())
+
+
+@pytest.mark.parametrize("host", OTHERS_REACH)
+async def test_authentication_alone_does_not_make_a_bind_safe(host: str) -> None:
+    with pytest.raises(InsecureBind, match=r"without encryption, so that tokens alone do not help; .* use tls:// with"):
+        await accept(f"tcp://{host}:0", Accepted(), authenticated=True)
+
+
+async def test_tls_to_receivers_that_authenticate_their_peers_may_be_reached(certificates: Certificates) -> None:
+    await (await accept(f"tls://0.0.0.0:0?cert={certificates.listener}", Accepted(), authenticated=True)).close()
 
 
 @pytest.mark.parametrize("addresses", [("192.0.2.1",), ("127.0.0.1", "192.0.2.1"), ("::1", "::ffff:192.0.2.1")])
@@ -288,7 +299,7 @@ async def test_a_peer_that_is_gone_before_it_is_accepted_harms_nobody(folder: Pa
     sock.listen()
     sock.setblocking(False)
     bound = _Bound(parse_address(f"local:{folder}/x"), sock, sock.close)
-    listener = SocketListener(bound, accepted, Admission(), ONE_MIB)
+    listener = SocketListener(bound, links(accepted, ONE_MIB), Admission())
     connection = await dial(listener.url, ours)
     await accepted.next()
     connection.abort()

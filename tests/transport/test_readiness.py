@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from everywire.transport import Connection, Peer
-from everywire.transport.readiness import Ends, ReadinessLink, socket_ends
+from everywire.transport.readiness import Ends, ReadinessLink, SocketEnds
 from tests.harness import LoopReports
 from tests.transport.receivers import ONE_MIB, HalfOpenReceiver, RecordingReceiver
 
@@ -27,7 +27,7 @@ class SocketWithoutSendmsg:
 def ends_of(*socks: socket.socket) -> list[Ends]:
     for sock in socks:
         sock.setblocking(False)
-    return [socket_ends(sock) for sock in socks]
+    return [SocketEnds(sock) for sock in socks]
 
 
 def link(ends: Ends, receiver: RecordingReceiver) -> ReadinessLink:
@@ -39,7 +39,7 @@ def link(ends: Ends, receiver: RecordingReceiver) -> ReadinessLink:
 async def test_systems_without_gathering_writes_send_part_by_part() -> None:
     one, two = socket.socketpair()
     one.setblocking(False)
-    plain = socket_ends(cast("Any", SocketWithoutSendmsg(one)))
+    plain = SocketEnds(cast("Any", SocketWithoutSendmsg(one)))
     ours, theirs = RecordingReceiver(), RecordingReceiver()
     sender, receiver = link(plain, ours), link(ends_of(two)[0], theirs)
     parts = [bytes([number]) * 50_000 for number in range(100)]
@@ -93,17 +93,15 @@ async def test_a_write_that_fails_later_is_a_loss() -> None:
 
 
 async def test_an_end_that_cannot_be_told_is_a_loss() -> None:
-    def not_connected() -> None:
-        raise OSError(errno.ENOTCONN, "not connected")
+    class Broken(SocketEnds):
+        def end(self) -> None:
+            raise OSError(errno.ENOTCONN, "not connected")
 
     one, two = socket.socketpair()
-    (ends,) = ends_of(one)
+    one.setblocking(False)
     ours = RecordingReceiver()
     with two:
-        broken = Ends(
-            ends.reader, ends.writer, ends.receive_into, ends.send, ends.send_parts, not_connected, ends.release
-        )
-        assert link(broken, ours).end()
+        assert link(Broken(one), ours).end()
         await ours.until_called("lost")
     assert "endpoint is not connected" in str(ours.error)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trustme
 
 from everywire.errors import AddressError, LinkError
-from everywire.transport import ByteStream, accept, dial, listen, open_stream, parse_address
+from everywire.transport import ByteStream, Peer, accept, dial, listen, open_stream, parse_address
 from everywire.transport import linking as linking_module
 from everywire.transport.failures import tls_reason
 from everywire.transport.tls import dialing_context, listening_context, subject_text
@@ -72,7 +73,8 @@ async def test_a_client_without_a_trusted_certificate_reaches_no_receiver(
     certificates: Certificates, certificate: str, tmp_path: Path
 ) -> None:
     accepted, ours = Accepted(), RecordingReceiver()
-    listener = await accept(certificates.listen_mutual, accepted)
+    refused: list[tuple[Peer, str]] = []
+    listener = await accept(certificates.listen_mutual, accepted, on_refused=lambda *told: refused.append(told))
     url = f"{listener.url}?ca={certificates.ca}"
     if certificate != "none":
         trustme.CA().issue_cert("x@example.org").private_key_and_cert_chain_pem.write_to_path(tmp_path / "c.pem")
@@ -84,6 +86,10 @@ async def test_a_client_without_a_trusted_certificate_reaches_no_receiver(
     assert not accepted.receivers
     await listener.close()
     assert listener.refused == 1
+    ((peer, reason),) = refused
+    assert reason == ("no certificate" if certificate == "none" else "unable to get local issuer certificate")
+    assert peer.address.startswith("127.0.0.1:")
+    assert peer.subject is None
 
 
 @both_loops
@@ -97,6 +103,20 @@ async def test_an_accepting_listener_that_says_nothing_is_no_refusal(certificate
     ):
         await stream.write(b"x")
         assert await stream.read() == b""
+
+
+@both_loops
+async def test_who_speaks_no_tls_showed_no_certificate_that_could_be_refused(certificates: Certificates) -> None:
+    refused: list[str] = []
+    listener = await accept(certificates.listen_mutual, Accepted(), on_refused=lambda _, why: refused.append(why))
+    async with open_stream(listener.url.replace("tls", "tcp")) as stream:
+        await stream.write(b"GET / HTTP/1.1\r\n\r\n")
+        with suppress(LinkError):
+            while await stream.read():
+                pass
+    await listener.close()
+    assert listener.refused == 1
+    assert not refused
 
 
 @both_loops

@@ -40,6 +40,7 @@ from everywire import (
     serve,
     signal,
     slot,
+    sync,
     u16,
 )
 
@@ -270,3 +271,29 @@ async def contract_only() -> None:
         assert_type(await room.boost(5), int)
         async for value in room.readings(0.1):
             assert_type(value, float)
+
+
+def without_a_loop(pump: Pump) -> None:
+    with sync.connect("tcp://127.0.0.1:65213", "hall", Thermostat) as room:
+        assert_type(room, Thermostat)
+        assert_type(sync.run(room.boost(5)), int)
+        assert_type(sync.run(Thermostat.target.push(room, 22.0)), float)
+        assert_type([sync.run(call) for call in [room.boost(1), room.boost(2)]], list[int])
+        assert_type(sync.until(lambda: room.level, timeout=60), int)
+        for value in sync.iterate(room.readings(0.1), timeout=5):
+            assert_type(value, float)
+        for celsius, sensor in sync.iterate(room.overheated):
+            assert_type((celsius, sensor), tuple[float, str])
+        room.overheated.connect(pump.stop)
+        sync.spawn(room.boost(1))
+        assert_type(sync.process(0.1), bool)
+    with sync.connect("http://127.0.0.1:8080", "hall", background=True) as unknown:
+        assert_type(unknown, Any)
+        assert_type(sync.descriptor(unknown), int)
+    with sync.serve(room, "hall", on=["local:climate"]) as node:
+        assert_type(node, Node)
+    with sync.LoopThread() as thread, thread.enter(connect("local:climate", "hall", Thermostat)) as far:
+        assert_type(far, Thermostat)
+        assert_type(thread.run(far.boost(5)), int)
+        assert_type(thread.call(far.boost, 5), Future[int])
+        assert_type(thread.call(divmod, 7, 2), Future[tuple[int, int]])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from everywire import Node, Object, Property, computed, connect, current_call, link_of, prop, serve, signal, slot
+from everywire import Node, Object, Property, computed, connect, current_call, link_of, prop, serve, signal, slot, sync
 
 
 class Thermostat(Object):
@@ -107,3 +107,18 @@ async def nodes(room: Thermostat) -> None:
     async with serve(room, "hall", on=5):  # wrong: a number is no list of addresses
         pass
     print(link_of(room).stat, current_call().callr)  # wrong: no such attributes
+
+
+def without_a_loop(room: Thermostat) -> None:
+    with sync.connect("local:climate", "hall", Thermostat) as replica:
+        number: str = sync.run(replica.boost(5))  # wrong: the result is an int
+        sync.run(replica.boost)  # wrong: a function, not its coroutine
+        sync.run(5)  # wrong: a number is no coroutine
+        for text in sync.iterate(replica.readings(0.1)):
+            print(text.upper(), number)  # wrong: a float has no upper
+        for a, b, c in sync.iterate(replica.overheated):  # wrong: the signal has two arguments
+            pass
+    with sync.connect("local:climate", "hall", int) as nothing:  # wrong: int is no class of objects
+        pass
+    with sync.serve(room, "hall", on=5):  # wrong: a number is no list of addresses
+        pass

@@ -12,6 +12,7 @@ from everywire.memory.streaming import PulledStream
 from everywire.memory.wire import Frame, MemoryObject, hear
 from everywire.model import Caller, Contract, Member, Object
 from everywire.runtime.channel import Channel
+from everywire.runtime.deadlines import Deadlines
 from everywire.runtime.gate import Door, Invoked, authorize, invalid
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.node import Node, Publication
@@ -123,6 +124,7 @@ class NodeSession:
         self._sources: dict[Channel, MemoryObject] = {}
         """What each channel is bound to."""
         self._calls: list[Any] = []
+        self._deadlines = Deadlines(self.loop)
         self._streams: weakref.WeakSet[PulledStream] = weakref.WeakSet()
         self.host = HostLink(self, server.node)
         server.sessions.add(self)
@@ -132,6 +134,12 @@ class NodeSession:
         """The names of the host's objects that this end may see."""
         caller = self.host.caller
         return tuple(n for n, hosted in self.server.hosted.items() if hosted.publication.policy.sees(caller))
+
+    async def contract(self, name: str) -> Contract:
+        """Return the contract of the host's object *name*."""
+        if name not in self.offered:
+            raise Fault(Code.NOT_FOUND, f"no object {name!r} at {self.server.url}", may_have_run=False)
+        return self.server.hosted[name].contract
 
     async def attach(self, replica: ReplicaLink, *, patient: bool) -> None:
         """Bind *replica* to its source; see `runtime.wires.ClientSession`."""
@@ -193,7 +201,8 @@ class NodeSession:
         return stream
 
     def sweep(self, channel: Channel) -> None:
-        """Nothing is to be done: the host is in the same loop and answers or fails."""
+        """Look after the deadlines of *channel* while it has waiting calls."""
+        self._deadlines.watch(channel)
 
     # What the host's end calls.
 
@@ -227,6 +236,7 @@ class NodeSession:
         self._gone.set_result(error)
         self.server.sessions.discard(self)
         self.host.close()
+        self._deadlines.close()
         if self._streams:
             self.server.node.tasks.spawn(self._end_streams(error))
         for hosted in self._sources.values():

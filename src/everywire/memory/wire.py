@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from everywire.model import Member, contract_of
-from everywire.model.compile import compile_check
+from everywire.model.compile import checked_result, compile_check
 from everywire.runtime.channel import Channel
-from everywire.runtime.hosted import HostedObject, checked_result
+from everywire.runtime.hosted import HostedObject
 
 Frame = tuple[str, Any, Any]
 """A word, what it is about, and its value: changed, emitted, answered, failed."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from everywire.errors import ModelError
-from everywire.model.contract import MISSING, Member, Parameter
+from everywire.model.contract import MISSING, Kind, Member, Parameter
 from everywire.model.types import ATOMS, Type
 
 Check = Callable[[tuple[Any, ...]], tuple[Any, ...]]
@@ -52,6 +52,11 @@ def compile_convert(name: str, type_: Type) -> Convert:
     return run_source(source, {**_NAMES, "general": convert})["convert"]  # type: ignore[no-any-return]
 
 
+def checked_result(result: Type | None, value: Any) -> Any:
+    """Return the result of a slot as its type wants it; raise ModelError when it does not fit."""
+    return None if result is None else result.convert(value)
+
+
 def run_source(source: str, names: dict[str, Any]) -> dict[str, Any]:
     """Run generated *source* with *names* as its globals and return what it defined."""
     defined: dict[str, Any] = dict(names)
@@ -61,7 +66,8 @@ def run_source(source: str, names: dict[str, Any]) -> dict[str, Any]:
 
 def _general_check(member: Member) -> Check:
     parameters = member.parameters
-    converts = [compile_convert(f"{member.name}({parameter.name})", parameter.type) for parameter in parameters]
+    called = member.name if member.kind is Kind.PROPERTY else f"{member.name}({{}})"
+    converts = [compile_convert(called.format(parameter.name), parameter.type) for parameter in parameters]
     required = sum(parameter.default is MISSING for parameter in parameters)
 
     def check(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -4,18 +4,22 @@ Frames whose head (packet id, object name, call, index) is in `routes` take the 
 compiled when the object was published or attached. Everything else, and whatever a fast decoder does not recognize,
 takes the general path through the codec, with the same result. Both give their events in one ordered list.
 
-A route is a `Route` for calls, signals and property changes, and the table of waiting calls for an object's replies.
+A route is a `Route` for signals and property changes, a `Door` for calls, and the table of waiting calls for an
+object's replies. A change's route knows how its *echo* begins, the notify signal that follows and says nothing new, so
+that it is passed over with one comparison.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import Any, Final
 
 import msgspec
 
 from everywire.codec.qdatastream import Reader, UserTypes
+from everywire.codec.qdatastream.reader import NO_TYPES
 from everywire.errors import Code, Fault, LocalProtocolError, ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec import (
     Handshake,
@@ -29,12 +33,17 @@ from everywire.remoteobjects.codec.faults import FAULT_MARK, read_fault_reply
 
 VERSION: Final = "QtRO 2.0"
 MAX_FRAME: Final = 4 * 1024 * 1024
+MOST_LISTED: Final = 65_536
+"""Objects that a host may show."""
+LONGEST_NAME: Final = 4096
+"""Characters of the name, type and signature of an object that is taken note of, together."""
 
 _HEAD: Final = struct.Struct("<IHI")  # size, packet id, length of the name
 _SIZE: Final = struct.Struct("<I")
 _SERIAL: Final = struct.Struct("<i")
 _SMALLEST: Final = 6
 _INVOKE, _REPLY, _CHANGE = 6, 7, 8
+_GREETING: Final = encode_packet(Handshake(VERSION))
 _QT5_HANDSHAKE: Final = b"\x00\x00\x00\x16"  # the size of a handshake, big endian
 
 
@@ -72,6 +81,12 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     arguments: tuple[Any, ...]
 
 
+class Ignored:
+    """What a decoder returns for a frame that says nothing new; it becomes no event."""
+
+
+IGNORED: Final = Ignored()
+
 Event = Any
 """What `receive_data` returns: what a route's decoder makes, Answered, Failed, Skipped, a Packet, or Broken."""
 
@@ -98,6 +113,19 @@ class Engine:
     a packet of the general path into an event with full checks; without it packets are the events.
     """
 
+    __slots__ = (
+        "_begun",
+        "_broken",
+        "_careful",
+        "_greeted",
+        "_need",
+        "_out",
+        "host",
+        "max_frame",
+        "routes",
+        "types",
+    )
+
     def __init__(
         self,
         *,
@@ -109,26 +137,26 @@ class Engine:
         self.host = host
         self.max_frame = max_frame
         self.routes: dict[bytes, Any] = {} if routes is None else routes
-        self.types: UserTypes = {}
+        self.types: UserTypes = NO_TYPES
         """Enums and gadgets that the peer has announced, by C++ name."""
         self._careful = careful
         self._greeted = host
         self._broken = False
-        self._begun = bytearray()
+        self._begun: bytearray | None = None
         """The beginning of a frame, without what a list of chunks would cost when a peer sends byte by byte."""
         self._need = 0
-        self._out: list[bytes] = [encode_packet(Handshake(VERSION))] if host else []
+        self._out = _GREETING if host else b""
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return the events of all whole frames, in order."""
         if self._broken:
             return []
-        if self._begun:
+        if self._begun is not None:
             self._begun += data
             if len(self._begun) < self._need:
                 return []
             data = bytes(self._begun)
-            self._begun.clear()
+            self._begun = None
         events: list[Event] = []
         try:
             end = self._frames(data, events)
@@ -137,30 +165,29 @@ class Engine:
             events.append(Broken(error))
             return events
         if end < len(data):
-            self._begun += data[end:]
+            self._begun = bytearray(data[end:])
         return events
 
     def receive_eof(self) -> list[Event]:
         """Take the end of the peer's bytes; an end within a frame breaks the protocol."""
-        if self._broken or not self._begun:
+        if self._broken or self._begun is None:
             return []
         self._broken = True
         return [Broken(RemoteProtocolError("the peer ended within a frame"))]
 
     def data_to_send(self) -> bytes:
         """Return, and forget, the bytes to write."""
-        data = b"".join(self._out)
-        self._out.clear()
+        data, self._out = self._out, b""
         return data
 
     def send(self, packet: Packet) -> None:
         """Queue a packet; hot paths make their frames themselves."""
-        self._out.append(encode_packet(packet))
+        self._out += encode_packet(packet)
 
     def _frames(self, data: bytes, events: list[Event]) -> int:
         """Append the events of all whole frames of *data*; return where the first incomplete one starts."""
-        route, append, unpack = self.routes.get, events.append, _HEAD.unpack_from
-        position, total, limit = 0, len(data), self.max_frame
+        route, append, unpack, ignored = self.routes.get, events.append, _HEAD.unpack_from, IGNORED
+        serial_at, position, total, limit = _SERIAL.unpack_from, 0, len(data), self.max_frame
         while total - position >= 10:
             size, packet_id, name_length = unpack(data, position)
             if not _SMALLEST <= size <= limit:
@@ -180,12 +207,20 @@ class Engine:
                 elif packet_id == _REPLY:
                     found = route(data[position + 4 : arguments])
                     if found is not None:
-                        event = self._reply(found, data, arguments, end)
+                        serial = serial_at(data, arguments)[0]
+                        entry = found.get(serial)
+                        if entry is not None:
+                            value = entry[0].decode(data, arguments + 4, end)
+                            if value is not Odd:
+                                del found[serial]
+                                event = Answered(entry[1], value)
                 elif packet_id == _CHANGE:
                     arguments += 4
                     found = route(data[position + 4 : arguments])
                     if found is not None:
                         event = found.decode(found, data, arguments, end)
+                        if event is not None and found.echo_size <= total - end and data.startswith(found.echo, end):
+                            end += found.echo_size
             except (struct.error, UnicodeDecodeError, RemoteProtocolError, LocalProtocolError, ModelError):
                 # The general path finds out what is wrong, and says it. Local: a head that goes on behind the frame.
                 event = None
@@ -193,7 +228,8 @@ class Engine:
                 if _INVOKE <= packet_id <= _CHANGE and arguments > end:
                     raise RemoteProtocolError("a name that goes on behind its frame")  # or is null: once, as it is slow
                 event = self._general(data[position + 4 : end])
-            append(event)
+            if event is not ignored:
+                append(event)
             position = end
         if total - position >= 4:
             size = _SIZE.unpack_from(data, position)[0]
@@ -203,17 +239,6 @@ class Engine:
         else:
             self._need = 4  # so that a bad size is noticed with its last byte, however the stream is cut
         return position
-
-    def _reply(self, waiting: dict[int, tuple[Waiting, Any]], data: bytes, position: int, end: int) -> Event | None:
-        serial = _SERIAL.unpack_from(data, position)[0]
-        entry = waiting.get(serial)
-        if entry is None:
-            return None
-        value = entry[0].decode(data, position + 4, end)
-        if value is Odd:
-            return None
-        del waiting[serial]
-        return Answered(entry[1], value)
 
     def _general(self, body: bytes) -> Event:
         if FAULT_MARK in body and (fault := self._fault(body)) is not None:
@@ -266,17 +291,28 @@ class Engine:
         return None if entry is None else Failed(entry[1], unreadable(error))
 
     def _bad_size(self, data: bytes, position: int, size: int) -> RemoteProtocolError:
-        if not self._greeted and data[position : position + 4] == _QT5_HANDSHAKE:
-            return RemoteProtocolError("the host speaks the big-endian protocol of Qt 5; this node speaks QtRO 2.0")
-        return RemoteProtocolError(
-            f"a frame of {size} bytes is not within {_SMALLEST} and {self.max_frame}, the Limits.frame of this end"
-        )
+        text = f"a frame of {size} bytes is not within {_SMALLEST} and {self.max_frame}, the Limits.frame of this end"
+        begin = data[position : position + 4]  # no more: however the stream is cut, the error is the same
+        if not self._greeted:
+            text = _foreign(begin) or f"{text}: the host begins with {begin!r}, which is not Qt Remote Objects"
+        return RemoteProtocolError(text)
+
+
+def _foreign(begin: bytes) -> str | None:
+    """Return what a host speaks that *begin*s so, and what to do; None for what nobody here knows."""
+    if begin == _QT5_HANDSHAKE:
+        return "the host speaks the big-endian protocol of Qt 5; this node speaks QtRO 2.0"
+    if begin in (b"HTTP", b"<!DO", b"<htm"):
+        return "the host speaks HTTP; use http:// or https://"
+    return None
 
 
 def serials() -> Iterator[int]:
-    """Count as Qt does: from 1, and around before the sign bit; 0 is for heartbeats, -1 means no reply."""
-    while True:
-        yield from range(1, 2**31 - 1)
+    """Count as Qt does: from 1, and around before the sign bit; 0 is for heartbeats, -1 means no reply.
+
+    No generator: one that Ctrl-C interrupts is at its end.
+    """
+    return chain.from_iterable(repeat(range(1, 2**31 - 1)))
 
 
 def unreadable(error: Exception) -> Fault:

@@ -12,10 +12,9 @@ from typing import Any, Final, Protocol
 
 from everywire.errors import Code, Fault, ModelError, SignatureMismatch
 from everywire.model import Contract, Kind, Member, Object, contract_of
-from everywire.model.compile import compile_check
-from everywire.runtime.hosted import checked_result
+from everywire.model.compile import checked_result, compile_check
 from everywire.runtime.matching import differences
-from everywire.runtime.replica import ReplicaLink, ReplicaState, shape
+from everywire.runtime.replica import ReplicaLink, shape
 
 GRACE: Final = 2.0
 """Seconds that a caller waits longer than the host may take, so that the host's answer wins."""
@@ -39,6 +38,12 @@ class Carrier(Protocol):
     def sweep(self, channel: Channel) -> None:
         """Look after the deadlines of *channel* from now on; see `deadlines`."""
         ...
+
+
+def too_large(size: int) -> Fault:
+    """Return the Fault of a call whose frame of *size* bytes would make a host like us hang up."""
+    text = f"a call of {size} bytes is larger than Limits.frame allows; raise it at both ends"
+    return Fault(Code.RESOURCE_EXHAUSTED, text, may_have_run=False)
 
 
 class Expected:
@@ -88,7 +93,7 @@ class Channel:
             for member in wanted.of_kind(Kind.SLOT):
                 vars(instance)[member.name] = self._slot(member)
         replica.remote = self
-        self._take(instance, {name: value for name, value in values.items() if name in wanted.members})
+        replica.take({name: value for name, value in values.items() if name in wanted.members})
 
     def detach(self, fault: Fault) -> None:
         """Unbind; waiting calls fail with *fault*."""
@@ -184,14 +189,3 @@ class Channel:
         if self.carrier is None:
             raise self.replica.unavailable()
         return self.carrier.open_stream(self, member, arguments)
-
-    def _take(self, instance: Object, values: dict[str, Any]) -> None:
-        """As Qt does: all values, then the state, then one change for each property that really differs."""
-        state = instance._everywire
-        first = not state.values
-        if first:
-            state.values.update(values)
-        self.replica.become(ReplicaState.VALID)
-        if not first:
-            for name, value in values.items():
-                self.changed(name, value)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from everywire.errors import Fault, LinkError, ModelError, SignatureMismatch
+from everywire.errors import ModelError, SignatureMismatch
 from everywire.model import Object
 from everywire.model.signals import current_home
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
@@ -76,7 +76,7 @@ class Connecting:
             await self._wait_valid(supervisor, task)
             if isinstance(link.error, SignatureMismatch):
                 raise link.error
-            if link.state is not ReplicaState.VALID:
+            if link.state not in (ReplicaState.VALID, ReplicaState.SUSPECT):  # suspect: it was valid, and comes back
                 raise self._why_not(supervisor)
         except BaseException:
             await self._close()
@@ -97,14 +97,7 @@ class Connecting:
 
     def _why_not(self, supervisor: Supervisor) -> Exception:
         offered = supervisor.session.offered if supervisor.session is not None else None
-        if offered is not None and self._name not in offered:
-            return self._link.not_offered(offered)
-        error = self._link.error
-        if isinstance(error, (LinkError, Fault)):
-            return error
-        if error is not None:
-            return LinkError(f"{self._name} at {self._wire.url} did not become valid: {error}")
-        return LinkError(f"{self._wire.url} did not answer within {self._timeout:g} s")
+        return self._link.why_not_valid(offered, self._timeout)
 
     async def _close(self) -> None:
         self._link.close()

@@ -5,7 +5,7 @@ Each sweep remembers the calls that it saw waiting for the first time: from then
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from everywire.errors import Code, Fault
@@ -25,14 +25,34 @@ class Waits(Protocol):
         ...
 
 
+class Timer(Protocol):
+    """Something that will be called."""
+
+    def cancel(self) -> None:
+        """Let it not be called."""
+        ...
+
+
+class Clock(Protocol):
+    """What deadlines need of an event loop, or of whatever stands for one."""
+
+    def time(self) -> float:
+        """Return the seconds since some moment."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
+        """Call *callback* in *delay* seconds."""
+        ...
+
+
 class Deadlines:
     """Watches channels while they have waiting calls."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: Clock) -> None:
         self._loop = loop
         self._seen: dict[Waits, dict[int, float]] = {}
         """When a sweep first saw each waiting call, by serial."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def watch(self, channel: Waits) -> None:
         """Look after the calls of *channel*; its `sweeping` is reset when none waits any more."""

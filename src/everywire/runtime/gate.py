@@ -68,10 +68,17 @@ class Invoked(msgspec.Struct, frozen=True, gc=False):
     token: Any
 
 
-class Inbound(Protocol):
-    """What the gate needs of a link that calls arrive on."""
+class Asking(Protocol):
+    """Who asks, and what it was permitted before."""
 
     caller: Caller
+    granted: dict[Door, int]
+    """Doors that the caller may use, with the revision of the policy that said so."""
+
+
+class Inbound(Asking, Protocol):
+    """What the gate needs of a link that calls arrive on."""
+
     door: Door | None
     """The door whose slot runs in place now, for `current_call`."""
     credit: int
@@ -81,8 +88,6 @@ class Inbound(Protocol):
         """Say whether to stop at an event that is no call: at the limit of running calls those still come through."""
         ...
 
-    granted: dict[Door, int]
-    """Doors that the caller may use, with the revision of the policy that said so."""
     frames: list[bytes]
 
     def exhausted(self) -> bool:
@@ -181,7 +186,7 @@ def run_to_end(driver: Any) -> None:
     raise RuntimeError("a slot that cannot suspend has suspended")
 
 
-def authorize(link: Inbound, door: Door, arguments: tuple[Any, ...]) -> None:
+def authorize(link: Asking, door: Door, arguments: tuple[Any, ...]) -> None:
     """Raise Fault unless the caller may use *door*; remember a permission on the link, never a refusal."""
     policy, caller = door.policy, link.caller
     revision = policy.revision  # read first: a change during the question makes the answer old

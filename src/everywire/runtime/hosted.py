@@ -15,7 +15,6 @@ from everywire.model.compile import compile_check
 from everywire.model.signals import BoundSignal
 from everywire.model.slots import may_suspend
 from everywire.model.state import Disconnect
-from everywire.model.types import Type
 from everywire.runtime.gate import Door
 from everywire.runtime.node import Publication
 from everywire.runtime.outbox import Outbox
@@ -57,6 +56,13 @@ class HostedObject:
     def reply_encoder(self, member: Member) -> Callable[[Any, Any], Any]:
         """Return what makes the frame of a result from the caller's token and the value; it may raise ModelError."""
         raise NotImplementedError
+
+    def argument_check(self, member: Member) -> Callable[[Any], tuple[Any, ...]]:
+        """Return what makes checked arguments of those that arrived; it may raise ModelError.
+
+        A wire that reads arguments by their types does it here: then nobody learns about them who may not call.
+        """
+        return compile_check(member)
 
     # What wires use.
 
@@ -117,7 +123,7 @@ class HostedObject:
             member,
             owner=publication.object,
             method=method,
-            check=compile_check(member),
+            check=self.argument_check(member),
             reply=reply,
             policy=publication.policy,
             suspends=suspends,
@@ -136,9 +142,9 @@ class HostedObject:
 
         def tell(value: Any) -> None:
             if links:
-                frame = encode(value)
-                for link in links:
-                    link.outbox.put_change(key, frame)
+                frame, alone = encode(value), len(links) == 1
+                for link in tuple(links):  # one that is too slow may be cut, and leave, meanwhile
+                    link.outbox.put_change(key, frame, alone=alone)
 
         return tell
 
@@ -147,13 +153,8 @@ class HostedObject:
 
         def tell(*arguments: Any) -> None:
             if links:
-                frame = encode(*arguments)
-                for link in links:
-                    link.outbox.put_signal(frame)
+                frame, alone = encode(*arguments), len(links) == 1
+                for link in tuple(links):  # one that is too slow may be cut, and leave, meanwhile
+                    link.outbox.put_signal(frame, alone=alone)
 
         return tell
-
-
-def checked_result(result: Type | None, value: Any) -> Any:
-    """Return the result of a slot as its type wants it; raise ModelError when it does not fit."""
-    return None if result is None else result.convert(value)

@@ -23,10 +23,38 @@ SWEEP: Final = 0.25
 """Seconds between looks for slots that run too long: deadlines are this coarse, so that no call needs a timer."""
 
 Finish = Callable[[Any], None]
+_NONE: Final[frozenset[asyncio.Task[Any]]] = frozenset()
 
 
 class InboundLink:
     """Calls of one peer on their way through the gate."""
+
+    __slots__ = (
+        "_backlog",
+        "_calls_running",
+        "_cut",
+        "_earned",
+        "_expired",
+        "_loop",
+        "_pause_reading",
+        "_rate",
+        "_refill_timer",
+        "_refilled",
+        "_resume_reading",
+        "_running",
+        "_sweep",
+        "_tasks",
+        "caller",
+        "closed",
+        "credit",
+        "door",
+        "frames",
+        "granted",
+        "limits",
+        "outbox",
+        "refusals",
+    )
+    # A host may have thousands: what few links need is made when it is needed.
 
     def __init__(
         self,
@@ -49,7 +77,7 @@ class InboundLink:
         self._pause_reading, self._resume_reading = pause_reading, resume_reading
         self._running: dict[asyncio.Task[Any], tuple[Door, Any, float]] = {}
         self._calls_running = 0
-        self._expired: set[asyncio.Task[Any]] = set()
+        self._expired = _NONE
         self._sweep: asyncio.TimerHandle | None = None
         self._cut: asyncio.TimerHandle | None = None
         self._backlog: list[Any] = []
@@ -186,7 +214,8 @@ class InboundLink:
             if not expired and not isinstance(error, Exception):  # a cancelled task, or a program told to end
                 raise
         finally:
-            self._expired.discard(task)
+            if self._expired:
+                self._expired -= {task}
             if self._running.pop(task, None) is not None and not door.member.stream:
                 self._calls_running -= 1
             if self.credit <= 0:
@@ -258,7 +287,7 @@ class InboundLink:
         for task, (door, _, started) in self._running.items():
             late = door.timeout is not None and not door.member.stream and now - started >= door.timeout
             if late and task not in self._expired:  # once: what it does to clean up may wait too
-                self._expired.add(task)
+                self._expired |= {task}
                 self.stop(task)
         if self._running:
             self._sweep = self._loop.call_later(SWEEP, self._end_late_ones)

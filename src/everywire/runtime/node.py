@@ -13,7 +13,7 @@ from contextvars import Token
 from dataclasses import dataclass
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, cast
 
 from everywire.errors import ForkedError, LocalProtocolError, ModelError, NeedsLoop, WrongThread
 from everywire.model import Contract, Object, contract_of
@@ -24,8 +24,11 @@ from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
 from everywire.runtime.policy import Policy
 from everywire.runtime.replica import LINKS, drop_connections
 from everywire.runtime.tasks import TaskSet
-from everywire.runtime.tokens import Tokens
 from everywire.runtime.wires import Server, Wire, wire_of
+from everywire.transport.loops import loop_with_sockets
+
+if TYPE_CHECKING:
+    from everywire.runtime.tokens import Tokens
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +37,8 @@ log: Final = logging.getLogger("everywire.node")
 
 RESERVED_NAMES: Final = frozenset({"everywire", "Registry"})
 MAX_NAME: Final = 255
+TOKENS_POLL: Final = 1.0
+"""Seconds between looks whether tokens were revoked or have expired, for links that only listen."""
 NOBODY: Final = -1
 """The owner of objects whose node was left behind in the parent process; no thread has this identity."""
 
@@ -53,7 +58,8 @@ class Node:
 
     Leaving the block stops accepting, lets running slots finish for `Limits.drain` seconds, closes every link and
     drops the connections of its objects' signals. With *tokens* a peer must log in, on every wire, unless the system
-    vouches for its user (Unix sockets); without, the *policy* decides by what the link knows.
+    vouches for its user (Unix sockets) or it shows a listed certificate; without, the *policy* decides by what the link
+    knows.
     """
 
     def __init__(
@@ -88,13 +94,18 @@ class Node:
         await self.aclose(grace=self.limits.drain if error is None else 0.0)
 
     def open(self) -> None:
-        """Start owning tasks in the running loop; `async with` does it. Raises LocalProtocolError the second time."""
+        """Start owning tasks in the running loop; `async with` does it.
+
+        Raises LocalProtocolError the second time, NeedsLoop in a loop without sockets.
+        """
         self._check_process()
         if self._loop is not None:
             raise LocalProtocolError("a node is entered once; make a new one")
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop_with_sockets()
         self._thread = get_ident()
         self._tasks = TaskSet(self._loop)
+        if self.tokens is not None:
+            self._tasks.spawn(self._follow(self.tokens))
         for publication in self.published.values():
             publication.object._everywire.owner = self._thread
 
@@ -163,7 +174,12 @@ class Node:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs under which the node can be reached."""
-        return tuple(server.url for server in self._servers)
+        return tuple(server.url for server in self._servers if server.url)
+
+    @property
+    def running_here(self) -> bool:
+        """Whether the node runs in the loop of who asks."""
+        return self._loop is not None and not self._closed and self._loop is asyncio.get_running_loop()
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[R]:
         """Run *function* in the node's thread; thread-safe. A coroutine function is awaited there.
@@ -262,6 +278,15 @@ class Node:
             raise
         self._servers.append(server)
         return server
+
+    async def _follow(self, tokens: Tokens) -> None:
+        """End the logins that do not hold any more; links on which calls arrive notice it by themselves, at once."""
+        known = tokens.revision
+        while True:
+            await asyncio.sleep(TOKENS_POLL)
+            if tokens.revision != known:
+                known = tokens.revision
+                self.recheck()
 
     async def _drain(self, servers: list[Server], grace: float) -> None:
         running = [task for server in servers for task in server.running()]

@@ -9,7 +9,7 @@ from threading import get_ident
 from typing import Any, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
-from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError
+from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError, TokenError
 from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
 from everywire.model.compile import run_source
 from everywire.model.names import is_public
@@ -17,7 +17,7 @@ from everywire.model.properties import Computed, Property, Readable
 from everywire.model.signals import BoundSignal, Signal
 from everywire.model.slots import MARK, is_async
 from everywire.model.state import Disconnect, Home, State, report, without
-from everywire.model.types import python_type
+from everywire.model.types import equal, python_type
 
 T = TypeVar("T")
 
@@ -73,6 +73,9 @@ LINKS: Final[WeakSet[ReplicaLink]] = WeakSet()
 class ReplicaLink:
     """What connects a replica to its source, over all reconnects; found by `link_of`."""
 
+    block = "async with connect(…)"
+    """How the block begins in which the replica lives; for messages."""
+
     def __init__(self, url: str, name: str, cls: type[Object] | None, home: Home) -> None:
         self.url, self.name, self.cls, self.home = url, name, cls, home
         self.state = ReplicaState.UNINITIALIZED
@@ -98,6 +101,28 @@ class ReplicaLink:
             self.instance = make_replica(cls, self)
         return self.instance
 
+    def class_for(self, cls: type[Object]) -> type[Object]:
+        """Return the subclass of *cls* whose instances are such replicas."""
+        return replica_class(cls)
+
+    def refresh(self) -> None:
+        """Take what has arrived, before a value is read; nothing to do where a loop does it."""
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Be valid with *values*: all of them, then the state, then one change for each that really differs.
+
+        As Qt does, so that whoever hears of one finds the others as new.
+        """
+        instance: Object = self.instance
+        state = instance._everywire
+        first = not state.values
+        changed = {name: v for name, v in values.items() if not equal(v, state.values.get(name, MISSING))}
+        state.values.update(changed)
+        self.become(ReplicaState.VALID)
+        for name, value in () if first else changed.items():
+            handle: Readable[Any] = type(instance).__everywire_declared__[name]
+            handle._announce(state, value)
+
     def become(self, state: ReplicaState, error: Exception | None = None) -> None:
         """Change the state and tell about it."""
         self.error = error
@@ -121,13 +146,23 @@ class ReplicaLink:
 
     def unavailable(self) -> Fault:
         """Return the Fault of a call that was never written."""
-        why = "its 'async with connect(…)' has ended" if self.closed else f"no link to {self.url}"
+        why = f"its '{self.block}' has ended" if self.closed else f"no link to {self.url}"
         return Fault(Code.UNAVAILABLE, f"{self.name} is {self._standing}: {why}", may_have_run=False)
 
     def not_offered(self, names: Iterable[str]) -> Fault:
         """Return the Fault for an object that is not among the *names* that the host offers."""
         others = ", ".join(sorted(names)) or "nothing"
         return Fault(Code.NOT_FOUND, f"no object {self.name!r} at {self.url}; it offers {others}", may_have_run=False)
+
+    def why_not_valid(self, offered: Iterable[str] | None, timeout: float | None) -> Exception:
+        """Return why the replica did not become valid; *offered* are the names that the host shows, if it said."""
+        if offered is not None and self.name not in offered:
+            return self.not_offered(offered)
+        if isinstance(self.error, (LinkError, Fault, TokenError)):
+            return self.error
+        if self.error is not None:
+            return LinkError(f"{self.name} at {self.url} did not become valid: {self.error}")
+        return LinkError(f"{self.url} did not answer within {timeout:g} s")
 
     def abandon(self) -> None:
         """In a forked child: nothing may be written to the parent's connection."""
@@ -174,6 +209,11 @@ def link_of(replica: Object) -> ReplicaLink:
 class ReplicaProperty(Generic[T]):
     """Stands for a property in replica classes: readable, not assignable."""
 
+    pushing = "await {}.push(replica, value)"
+    """How one writes to it instead; for messages."""
+    class_kept_as = "__everywire_replica_class__"
+    """The attribute of a class that keeps its replica class: so both end together, for `connect` builds classes too."""
+
     def __init__(self, handle: Readable[T]) -> None:
         self._handle, self._name = handle, handle.name
         self.__doc__ = handle.__doc__
@@ -186,7 +226,7 @@ class ReplicaProperty(Generic[T]):
     def __set__(self, instance: Object, value: T) -> None:
         owner = type(instance).__name__
         writable = isinstance(self._handle, Property) and self._handle.member.writable
-        advice = f"use 'await {owner}.{self._name}.push(replica, value)'" if writable else "it is not writable"
+        advice = f"use '{self.pushing.format(f'{owner}.{self._name}')}'" if writable else "it is not writable"
         raise LocalProtocolError(f"{owner}.{self._name} belongs to the source and cannot be assigned here: {advice}")
 
 
@@ -197,13 +237,9 @@ def _replicated(instance: Object, name: str) -> Any:
         raise LocalProtocolError(f"{name} has no value yet: the replica is not initialized") from None
 
 
-_REPLICA_CLASS: Final = "__everywire_replica_class__"
-"""The attribute of a class that keeps its replica class, so that both end together: `connect` builds classes too."""
-
-
-def replica_class(cls: type[Object]) -> type[Object]:
-    """Return the subclass of *cls* whose instances are replicas."""
-    made: type[Object] | None = vars(cls).get(_REPLICA_CLASS)
+def replica_class(cls: type[Object], stand_in: type[ReplicaProperty[Any]] = ReplicaProperty) -> type[Object]:
+    """Return the subclass of *cls* whose instances are replicas; a *stand_in* takes the place of each property."""
+    made: type[Object] | None = vars(cls).get(stand_in.class_kept_as)
     if made is None:
         contract = contract_of(cls)
         own = {"_write": _push, "__repr__": _repr, "__setattr__": _assign}
@@ -212,17 +248,16 @@ def replica_class(cls: type[Object]) -> type[Object]:
         for member in contract.of_kind(Kind.PROPERTY):
             if is_public(member.name):
                 handle: Any = cls.__everywire_declared__[member.name]
-                setattr(made, member.name, ReplicaProperty[Any](handle))
+                setattr(made, member.name, stand_in(handle))
         setattr(made, "__getattr__", _explain_missing)  # noqa: B010  a plain assignment confuses type checkers
         setattr(made, "__everywire_contract__", contract)  # noqa: B010
-        setattr(cls, _REPLICA_CLASS, made)
+        setattr(cls, stand_in.class_kept_as, made)
     return made
 
 
 def make_replica(cls: type[Object], link: ReplicaLink) -> Object:
     """Return a new replica of *cls*; `__init__` never runs for it."""
-    made = replica_class(cls)
-    replica: Object = object.__new__(made)
+    replica: Object = object.__new__(link.class_for(cls))
     state = State({}, {})
     state.link, state.home, state.owner = link, link.home, get_ident()
     replica._everywire = state
@@ -307,7 +342,9 @@ class BoundProperty(Generic[T]):
     @property
     def value(self) -> T:
         """The present value; raises LocalProtocolError on a replica that has none yet."""
-        if self._instance._everywire.link is not None:
+        link = self._instance._everywire.link
+        if link is not None:
+            link.refresh()
             return _replicated(self._instance, self._handle.name)  # type: ignore[no-any-return]
         return self._handle.__get__(self._instance, type(self._instance))
 

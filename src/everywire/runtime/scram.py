@@ -27,8 +27,12 @@ MECHANISM: Final = "SCRAM-SHA-256-SCRYPT"
 
 COST: Final = 16384
 """scrypt's N; r is 8 and p is 1: 16 MiB and some tens of milliseconds for each guess."""
+LEAST_COST: Final = 1 << 12
+"""The least that a client derives for a server: a false one must not learn a proof that is cheap to guess from."""
 MOST_COST: Final = 1 << 17
 """The most that a client derives for a server: 128 MiB."""
+LEAST_NONCE: Final = 16
+"""Characters that each side adds to the nonce, at least."""
 
 _CLIENT_FIRST: Final = re.compile(r"n,,n=(?P<name>[A-Za-z0-9_-]{1,64}),r=(?P<nonce>[!-+\--~]{16,128})")
 _SERVER_FIRST: Final = re.compile(
@@ -36,6 +40,10 @@ _SERVER_FIRST: Final = re.compile(
 )
 _CLIENT_FINAL: Final = re.compile(r"c=biws,r=(?P<nonce>[!-+\--~]{32,256}),p=(?P<proof>[A-Za-z0-9+/=]{44})")
 _SERVER_FINAL: Final = re.compile(r"v=(?P<signature>[A-Za-z0-9+/=]{44})")
+
+
+_USED: Final = "-"
+"""In place of a nonce whose one try is over; no message can hold it."""
 
 
 class Verifier(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +84,14 @@ class Client:
         """Answer the server's first message with the proof; raise RemoteProtocolError. Takes scrypt's time."""
         text = _text(server_first)
         match = _SERVER_FIRST.fullmatch(text)
-        if match is None or not match["nonce"].startswith(self._nonce) or match["nonce"] == self._nonce:
+        if match is None or not match["nonce"].startswith(self._nonce):
             raise RemoteProtocolError("the host began the login wrongly")
-        cost = int(match["cost"])
-        if cost < 2 or cost & (cost - 1) or cost > MOST_COST:
+        salt, cost = _decode(match["salt"]), int(match["cost"])
+        if len(match["nonce"]) < len(self._nonce) + LEAST_NONCE or len(salt) < 8:
+            raise RemoteProtocolError("the host adds too little of its own to the login")
+        if not LEAST_COST <= cost <= MOST_COST or cost & (cost - 1):
             raise RemoteProtocolError(f"the host demands scrypt with N={cost}")
-        salted = _salted(self._secret, _decode(match["salt"]), cost)
+        salted = _salted(self._secret, salt, cost)
         client_key = _hmac(salted, b"Client Key")
         bare = f"c=biws,r={match['nonce']}"
         spoken = f"{self._bare},{text},{bare}".encode()
@@ -91,8 +101,8 @@ class Client:
 
     def check(self, server_final: bytes) -> None:
         """Take the server's last message; raise RemoteProtocolError unless it, too, knows the secret."""
-        match = _SERVER_FINAL.fullmatch(_text(server_final))
-        if match is None or not hmac.compare_digest(_decode(match["signature"]), self._signature):
+        match, expected = _SERVER_FINAL.fullmatch(_text(server_final)), self._signature
+        if match is None or not expected or not hmac.compare_digest(_decode(match["signature"]), expected):
             raise RemoteProtocolError("the host does not know the secret: it is not the one that gave the token")
 
 
@@ -102,7 +112,8 @@ class Server:
     def __init__(self, nonce: str) -> None:
         self._own_nonce = nonce
         self._spoken = self._nonce = ""
-        self._verifier: Verifier | None = None
+        self.verifier: Verifier | None = None
+        """What the proof is checked with; None before the client's first message."""
 
     @staticmethod
     def name_in(client_first: bytes) -> str:
@@ -110,21 +121,26 @@ class Server:
         return _matched(_CLIENT_FIRST, client_first)["name"]
 
     def first(self, client_first: bytes, verifier: Verifier) -> bytes:
-        """Answer the client's first message."""
+        """Answer the client's first message, once."""
         nonce = _matched(_CLIENT_FIRST, client_first)["nonce"]
-        self._nonce, self._verifier = nonce + self._own_nonce, verifier
+        if self._nonce:
+            raise refused()  # a second exchange under one nonce of ours
+        self._nonce, self.verifier = nonce + self._own_nonce, verifier
         answer = f"r={self._nonce},s={base64.b64encode(verifier.salt).decode()},i={verifier.cost}"
         self._spoken = f"{_text(client_first).removeprefix('n,,')},{answer}"
         return answer.encode()
 
     def final(self, client_final: bytes) -> bytes:
         """Check the client's proof; return the server's own. A second try needs a new exchange."""
-        verifier, self._verifier = self._verifier, None
+        verifier, nonce, self._nonce = self.verifier, self._nonce, _USED
         match = _matched(_CLIENT_FINAL, client_final)
-        if verifier is None or match["nonce"] != self._nonce:
+        if verifier is None or not hmac.compare_digest(match["nonce"], nonce):
             raise refused()
         spoken = f"{self._spoken},c=biws,r={match['nonce']}".encode()
-        client_key = _xor(_decode(match["proof"]), _hmac(verifier.stored_key, spoken))
+        proof = _decode(match["proof"])
+        if len(proof) != 32:
+            raise refused()
+        client_key = _xor(proof, _hmac(verifier.stored_key, spoken))
         if not hmac.compare_digest(_hash(client_key), verifier.stored_key):
             raise refused()
         return b"v=" + base64.b64encode(_hmac(verifier.server_key, spoken))
@@ -172,4 +188,4 @@ def _hash(data: bytes) -> bytes:
 
 
 def _xor(one: bytes, two: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, two, strict=False))
+    return bytes(a ^ b for a, b in zip(one, two, strict=True))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from everywire.model import Object
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
 from everywire.runtime.node import Node
 from everywire.runtime.policy import Policy
-from everywire.runtime.tokens import Tokens
 from everywire.runtime.wires import Wire
+
+if TYPE_CHECKING:
+    from everywire.runtime.tokens import Tokens
 
 
 @asynccontextmanager

@@ -7,25 +7,13 @@ import logging
 import random
 from typing import Final
 
-from everywire.errors import EverywireError, Fault, LinkError, RemoteProtocolError, SignatureMismatch
+from everywire.errors import EverywireError, Fault, LinkError, RemoteProtocolError, SignatureMismatch, TokenError
 from everywire.runtime.node import Node
 from everywire.runtime.replica import ReplicaLink, ReplicaState
+from everywire.runtime.rhythm import FAR, LOCKED_OUT, NEAR, is_locked_out, is_near, pause
 from everywire.runtime.wires import ClientSession, Wire
 
 log: Final = logging.getLogger("everywire.link")
-
-NEAR: Final = 0.1
-"""Seconds between attempts on this machine, and the first pause towards other hosts."""
-FAR: Final = 5.0
-"""Longest pause towards other hosts."""
-
-
-def is_near(url: str) -> bool:
-    """Return whether *url* leads to this machine."""
-    transport = url.partition(":")[0].rpartition("+")[2]
-    host = url.partition("://")[2].partition("?")[0].rpartition(":")[0].strip("[]")
-    loopback = host in {"localhost", "::1"} or (host.startswith("127.") and host.replace(".", "").isdecimal())
-    return loopback or transport in {"local", "localabstract", "memory", "stdio"}
 
 
 class Supervisor:
@@ -46,19 +34,23 @@ class Supervisor:
             valid = False
             try:
                 valid = await self._live_once()
-            except (LinkError, RemoteProtocolError, Fault) as error:
+            except (LinkError, RemoteProtocolError, Fault, TokenError) as error:
                 self._lost(error)
-                if not self._patient:
+                never_valid = self._replica.state is not ReplicaState.SUSPECT
+                if not self._patient or (never_valid and is_locked_out(error)):
                     self.settled.set()
                     return
             finally:
                 await self._close()
             failures = 0 if valid else failures + 1
-            await asyncio.sleep(self._pause(failures))
+            refused = failures > 0 and is_locked_out(self._replica.error)
+            await asyncio.sleep(LOCKED_OUT if refused else self._pause(failures))
 
     async def _live_once(self) -> bool:
         """Return after the link is gone; True when the replica was valid on it."""
         self.session = session = await self._wire.open(self._node)
+        if self._node.tasks.closed:  # meanwhile, and about to cancel this
+            return False
         attach = self._node.tasks.spawn(session.attach(self._replica, patient=self._patient), awaited=True)
         lost = self._node.tasks.spawn(session.wait_lost(), awaited=True)
         try:
@@ -103,9 +95,7 @@ class Supervisor:
         self._replica.become(state, error)
 
     def _pause(self, failures: int) -> float:
-        if self._near or failures <= 1:
-            return NEAR
-        return random.uniform(0, min(FAR, NEAR * 2.0 ** min(failures - 1, 10)))  # noqa: S311  jitter, not a secret
+        return pause(failures, near=self._near, first=NEAR, longest=FAR, scatter=random.uniform)
 
 
 def _as_link_error(error: Exception | None) -> Exception:

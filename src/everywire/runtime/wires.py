@@ -11,6 +11,7 @@ from everywire.errors import AddressError, MissingExtra
 if TYPE_CHECKING:
     from asyncio import Task
 
+    from everywire.model import Contract
     from everywire.runtime.node import Node, Publication
     from everywire.runtime.replica import ReplicaLink
 
@@ -63,6 +64,13 @@ class ClientSession(Protocol):
         """The names of the objects that the host shows; None while it has not said."""
         ...
 
+    async def contract(self, name: str) -> Contract:
+        """Return what the host tells about the object *name*, without attaching to it.
+
+        Raises Fault(NOT_FOUND), ModelError or RemoteProtocolError when it cannot be read, LinkError.
+        """
+        ...
+
     async def wait_lost(self) -> Exception | None:
         """Wait until the connection is gone; return why."""
         ...
@@ -92,17 +100,19 @@ class Wire(Protocol):
 WIRES: Final[Mapping[str, tuple[str, str, str]]] = {
     "qtro": ("everywire.remoteobjects", "RemoteObjects", ""),
     "memory": ("everywire.memory", "Memory", ""),
+    "http": ("everywire.http", "Http", "http"),
 }
 """Wire name -> module, class of its settings, and the extra that installs it (empty: part of the core)."""
 
 IMPLIED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("local", "localabstract", "tcp", "tls", "stdio"), "qtro"),
     "memory": "memory",
+    **dict.fromkeys(("http", "https"), "http"),
 }
 """Transport -> wire of a URL without a wire part (SEMANTICS 8)."""
 
 
-PLANNED: Final = frozenset({"mqtt", "coap", "http", "ws", "dbus", "opc.tcp", "grpc", "nats", "qcop", "udp", "registry"})
+PLANNED: Final = frozenset({"mqtt", "coap", "ws", "dbus", "opc.tcp", "grpc", "nats", "qcop", "udp", "registry"})
 """Wires and transports that addresses will name and this version does not speak."""
 
 
@@ -116,8 +126,9 @@ def wire_of(wire: str | Wire) -> Wire:
     if not colon or known not in WIRES:
         asked = name if plus else scheme
         if colon and (asked in PLANNED or asked.removesuffix("s") in PLANNED):
-            raise AddressError(f"{asked}: is planned, but everywire does not speak it yet; use local:, tcp: or tls:")
-        examples = "local:climate, tcp://127.0.0.1:65213, tls://host:65214?ca=ca.pem"
+            advice = "use local:, tcp:, tls: or http:"
+            raise AddressError(f"{asked}: is planned, but everywire does not speak it yet; {advice}")
+        examples = "local:climate, tcp://127.0.0.1:65213, tls://host:65214?ca=ca.pem, http://127.0.0.1:65280"
         raise AddressError(f"{wire!r} is not an address everywire knows; addresses look like {examples}")
     module, settings, extra = WIRES[known]
     try:

@@ -10,20 +10,23 @@ import errno
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, final
 
 from everywire.errors import AddressInUse, LinkError, UnsupportedPlatform
 from everywire.transport.address import Address, parse_address
+from everywire.transport.failures import refused_certificate
 from everywire.transport.linking import Handshake, link_socket
 from everywire.transport.local_names import claim, listen_abstract, socket_path
+from everywire.transport.loops import loop_with_sockets
 from everywire.transport.memory import MemoryLink, memory_pair, this_process
 from everywire.transport.shapes import DEFAULT_WRITE_LIMIT, Listener, Peer, Receiver
-from everywire.transport.sockets import bind_tcp, peer_of, tune
+from everywire.transport.sockets import bind_tcp, peer_of
 from everywire.transport.stdio import link_stdio
 from everywire.transport.tls import listening_context
+from everywire.transport.tuning import tune
 
 _LOG: Final = logging.getLogger("everywire.transport")
 _OF_ONE_PEER: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM})  # gone, or a firewall's: accept(2)
@@ -71,6 +74,10 @@ class Admission:
         return None if peer.loopback else peer.address.rpartition(":")[0]
 
 
+Establish = Callable[[socket.socket, Peer, Handshake | None, Callable[[], None]], Awaitable[None]]
+"""Owns an accepted socket from now on; calls the last argument once when the connection is gone. May raise OSError."""
+
+
 async def accept(
     address: Address | str,
     make_receiver: Callable[[], Receiver],
@@ -80,27 +87,58 @@ async def accept(
     max_per_peer: int | None = None,
     max_per_uid: int = 256,
     max_per_address: int = 64,
+    authenticated: bool = False,
     insecure: bool = False,
+    on_refused: Callable[[Peer, str], None] | None = None,
 ) -> Listener:
     """Listen, and run a fresh receiver on every connection until the listener is closed.
 
     `max_per_peer` stands for both `max_per_uid` and `max_per_address`. A connection beyond a limit is
     closed at once and counted in `refused`. `insecure` allows a bind that other machines reach without encryption and
-    authentication. Raises AddressInUse, InsecureBind, LinkError, AddressError or UnsupportedPlatform.
+    authentication; `authenticated` says that the receivers authenticate their peers, so that TLS is enough for one.
+    `on_refused` hears of each peer that showed no certificate, or one that is not trusted, and why. Raises
+    AddressInUse, InsecureBind, LinkError, AddressError or UnsupportedPlatform.
     """
+    loop_with_sockets()
     address = parse_address(address) if isinstance(address, str) else address
     admission = Admission(max_connections, max_per_uid, max_per_address)
     if max_per_peer is not None:
         admission.max_per_uid = admission.max_per_address = max_per_peer
     match address.transport:
         case "stdio":
-            link_stdio(make_receiver(), write_limit=write_limit)
-            return StdioListener()
+            stdio = StdioListener()
+            link_stdio(make_receiver(), write_limit=write_limit, released=stdio.ended)
+            return stdio
         case "memory":
             return MemoryListener(address, make_receiver, admission)
         case _:
-            bound = await _bind(address, insecure=insecure)
-            return SocketListener(bound, make_receiver, admission, write_limit)
+            bound = await _bind(address, authenticated=authenticated, insecure=insecure)
+            return SocketListener(bound, links(make_receiver, write_limit), admission, on_refused)
+
+
+async def accept_sockets(
+    address: Address,
+    establish: Establish,
+    admission: Admission,
+    *,
+    authenticated: bool = False,
+    insecure: bool = False,
+    on_refused: Callable[[Peer, str], None] | None = None,
+) -> SocketListener:
+    """Listen as `accept` does, for who has a use of its own for each accepted socket: a library's protocol."""
+    bound = await _bind(address, authenticated=authenticated, insecure=insecure)
+    return SocketListener(bound, establish, admission, on_refused)
+
+
+def links(make_receiver: Callable[[], Receiver], write_limit: int) -> Establish:
+    """Return what runs a fresh receiver on each accepted socket."""
+
+    async def establish(
+        sock: socket.socket, peer: Peer, handshake: Handshake | None, released: Callable[[], None]
+    ) -> None:
+        await link_socket(sock, make_receiver, peer, handshake, write_limit=write_limit, released=released)
+
+    return establish
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +151,7 @@ class _Bound:
     handshake: Handshake | None = None
 
 
-async def _bind(address: Address, *, insecure: bool) -> _Bound:
+async def _bind(address: Address, *, authenticated: bool, insecure: bool) -> _Bound:
     if address.transport == "local":
         name = await claim(socket_path(address.rest))
         return _Bound(address, name.socket, name.release)
@@ -123,8 +161,8 @@ async def _bind(address: Address, *, insecure: bool) -> _Bound:
     handshake = None
     if address.transport == "tls":
         handshake = Handshake(await asyncio.to_thread(listening_context, address))
-    authenticated = handshake is not None and "ca" in address.settings
-    sock = await bind_tcp(address, authenticated=authenticated, insecure=insecure)
+    safe = handshake is not None and (authenticated or "ca" in address.settings)
+    sock = await bind_tcp(address, authenticated=safe, insecure=insecure)
     host, port = sock.getsockname()[:2]
     named = address.at(address.host or host, port)
     return _Bound(named, sock, sock.close, handshake)
@@ -139,13 +177,17 @@ class SocketListener:
     """
 
     def __init__(
-        self, bound: _Bound, make_receiver: Callable[[], Receiver], admission: Admission, write_limit: int
+        self,
+        bound: _Bound,
+        establish: Establish,
+        admission: Admission,
+        on_refused: Callable[[Peer, str], None] | None = None,
     ) -> None:
         self.url: Final = str(bound.address)
         self._bound: Final = bound
-        self._make_receiver: Final = make_receiver
+        self._own: Final = establish
         self._admission: Final = admission
-        self._write_limit: Final = write_limit
+        self._on_refused: Final = on_refused
         self._loop: Final = asyncio.get_running_loop()
         self._establishing: Final[set[asyncio.Task[None]]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -200,25 +242,21 @@ class SocketListener:
             _LOG.debug("%s: refused %s, limits reached", self.url, peer)
             sock.close()
             return
-        released = _Once(partial(self._released, peer))
+        released = _Released(self, peer)
         task = self._loop.create_task(self._establish(sock, peer, released))
         self._establishing.add(task)
         task.add_done_callback(partial(self._established, sock, released))
 
     async def _establish(self, sock: socket.socket, peer: Peer, released: Callable[[], None]) -> None:
         try:
-            await link_socket(
-                sock,
-                self._make_receiver,
-                peer,
-                self._bound.handshake,
-                write_limit=self._write_limit,
-                released=released,
-            )
+            await self._own(sock, peer, self._bound.handshake, released)
         except OSError as error:
             self._admission.refused += 1
             _LOG.debug("%s: handshake with %s failed: %s", self.url, peer.address, error)
             released()
+            reason = refused_certificate(error)
+            if reason and self._on_refused is not None:
+                self._on_refused(peer, reason)
         except Exception as error:  # noqa: BLE001  # a receiver's bug costs its own connection, not the listener
             self._loop.call_exception_handler({"message": "a receiver failed to connect", "exception": error})
             sock.close()
@@ -242,21 +280,25 @@ class SocketListener:
             self._resting = None
             self._loop.add_reader(self._bound.socket, self._acceptable)
 
-    def _released(self, peer: Peer) -> None:
+    def release(self, peer: Peer) -> None:
+        """Forget a connection; there may be a descriptor for another one now."""
         self._admission.release(peer)
         self._rested()
 
 
-class _Once:
-    """Calls a function the first time only: a link may fail while being made and be lost as well."""
+class _Released:
+    """Gives back the place of a connection, the first time only: a link may fail while being made and be lost too."""
 
-    def __init__(self, call: Callable[[], None]) -> None:
-        self._call: Callable[[], None] | None = call
+    __slots__ = ("_listener", "_peer")
+
+    def __init__(self, listener: SocketListener, peer: Peer) -> None:
+        self._listener: SocketListener | None = listener
+        self._peer = peer
 
     def __call__(self) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            call()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.release(self._peer)
 
 
 @final
@@ -264,8 +306,12 @@ class StdioListener:
     """The listener of standard input and output: its one connection was there from the start."""
 
     def __init__(self) -> None:
-        self.url: Final = "stdio:"
+        self.url = "stdio:"
         self.refused: Final = 0
+
+    def ended(self) -> None:
+        """The connection is gone, and nobody can come back."""
+        self.url = ""
 
     async def close(self) -> None:
         """There is nothing to stop accepting."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,23 @@ class Address:
 def bracketed(host: str) -> str:
     """The host as it stands before a colon and a port."""
     return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """True only for a literal address that no other machine can reach, also when it is mapped into IPv6."""
+    try:
+        return ipaddress.ip_address(unmapped(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def unmapped(host: str) -> str:
+    """The IPv4 address within ::ffff:0:0/96 (RFC 4291 section 2.5.5.2); anything else as it is."""
+    try:
+        mapped = ipaddress.IPv6Address(host).ipv4_mapped
+    except ValueError:
+        return host
+    return host if mapped is None else str(mapped)
 
 
 def parse_address(text: str, *, settings: Collection[str] = ()) -> Address:

@@ -10,6 +10,7 @@ from everywire.transport.accepting import meet_in_memory
 from everywire.transport.address import Address, parse_address
 from everywire.transport.failures import dial_failed
 from everywire.transport.linking import Handshake, link_socket
+from everywire.transport.loops import loop_with_sockets
 from everywire.transport.shapes import DEFAULT_WRITE_LIMIT, HalfOpenConnection, Receiver
 from everywire.transport.sockets import connect_tcp, connect_unix, peer_of
 from everywire.transport.stdio import link_stdio
@@ -17,14 +18,23 @@ from everywire.transport.tls import dialing_context
 
 
 async def dial(
-    address: Address | str, receiver: Receiver, *, write_limit: int = DEFAULT_WRITE_LIMIT, timeout: float = 10.0
+    address: Address | str,
+    receiver: Receiver,
+    *,
+    write_limit: int = DEFAULT_WRITE_LIMIT,
+    timeout: float = 10.0,
+    known_as: str = "",
 ) -> HalfOpenConnection:
     """Connect `receiver`; it has been told `connected` when this returns.
 
-    `timeout` is in seconds and covers everything. Raises LinkError saying why and what to do, AddressError for an
+    `timeout` is in seconds and covers everything. `known_as` is what errors call the address, where users know it by
+    another URL. Raises LinkError saying why and what to do, AddressError for an
     address that nobody can dial, UnsupportedPlatform for one that this system lacks.
     """
+    loop_with_sockets()
     address = parse_address(address) if isinstance(address, str) else address
+    if address.transport in ("tcp", "tls") and not (address.host and address.port):
+        raise AddressError(f"{known_as or address} names no host and port to connect to; those are for listening only")
     try:
         match address.transport:
             case "stdio":
@@ -38,7 +48,7 @@ async def dial(
     except EverywireError:
         raise
     except (OSError, UnicodeError) as error:
-        raise dial_failed(address, error, timeout) from error
+        raise dial_failed(known_as or address, error, timeout) from error
 
 
 async def _dial_unix(address: Address, receiver: Receiver, write_limit: int, timeout: float) -> HalfOpenConnection:
@@ -46,8 +56,6 @@ async def _dial_unix(address: Address, receiver: Receiver, write_limit: int, tim
 
 
 async def _dial_tcp(address: Address, receiver: Receiver, write_limit: int, timeout: float) -> HalfOpenConnection:
-    if not address.host or not address.port:
-        raise AddressError(f"{address} names no host and port to connect to; those are for listening only")
     async with asyncio.timeout(timeout):
         handshake = None
         if address.transport == "tls":

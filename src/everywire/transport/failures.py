@@ -29,14 +29,15 @@ _LOSS: Final[Mapping[int, str]] = {
     errno.ECONNABORTED: "the connection was cut",
     errno.ETIMEDOUT: "the peer no longer answers",
 }
+_NO_TLS: Final = "the peer does not speak TLS; use tcp:// or http://, or another port"
 _TLS_ADVICE: Final[tuple[tuple[str, str], ...]] = (
     ("CERTIFICATE_REQUIRED", "the listener wants a client certificate; add cert=FILE&key=FILE to the address"),
     ("UNKNOWN_CA", "the peer does not trust our certificate; give it the authority that signed ours with ca=FILE"),
     ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the peer showed no certificate, which ca= demands"),
     ("BAD_CERTIFICATE", "the peer refused our certificate; check cert=FILE and the authority that signed it"),
     ("ALERT_HANDSHAKE_FAILURE", "the peer refused the handshake; it may want a client certificate: cert=FILE&key=FILE"),
-    ("WRONG_VERSION_NUMBER", "the peer does not speak TLS; use tcp:// or another port"),
-    ("RECORD_LAYER_FAILURE", "the peer does not speak TLS; use tcp:// or another port"),
+    ("WRONG_VERSION_NUMBER", _NO_TLS),
+    ("RECORD_LAYER_FAILURE", _NO_TLS),
     ("HTTP_REQUEST", "the peer speaks plain HTTP to a TLS port"),
     ("UNEXPECTED_EOF", "the peer hung up within the handshake; see its log, it may want a client certificate"),
     ("UNSUPPORTED_PROTOCOL", "the peer offers no TLS 1.2 or newer"),
@@ -52,6 +53,8 @@ def dial_failed(address: object, error: BaseException, timeout: float) -> LinkEr
         return LinkError(f"no connection to {address}: no answer in {timeout:g} s; check the address and firewall")
     if isinstance(error, socket.gaierror):
         return LinkError(f"no connection to {address}: the host name is unknown ({error.strerror}); check its spelling")
+    if isinstance(error, ConnectionAbortedError) and "handshake" in str(error):  # both loops say so, without a number
+        return LinkError(f"no TLS connection to {address}: the peer accepted, but did not answer; it may not speak TLS")
     if isinstance(error, OSError):
         number = error.errno or 0
         reason = _DIAL_ADVICE.get(number) or (os.strerror(number) if number else str(error))
@@ -86,6 +89,14 @@ def refused_after_handshake() -> LinkError:
         "tls connection lost: the listener hung up on us; if it demands client certificates, "
         "add cert=FILE&key=FILE of an authority that it knows"
     )
+
+
+def refused_certificate(error: BaseException) -> str:
+    """What a listener had against its peer's certificate; empty when the handshake failed for another reason."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    missing = isinstance(error, ssl.SSLError) and "PEER_DID_NOT_RETURN_A_CERTIFICATE" in (error.reason or "")
+    return "no certificate" if missing else ""
 
 
 def tls_reason(error: ssl.SSLError) -> str:

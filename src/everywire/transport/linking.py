@@ -7,10 +7,9 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from everywire.transport.looped import LoopLink
-from everywire.transport.readiness import ReadinessLink, socket_ends
+from everywire.transport.readiness import ReadinessLink, SocketEnds
 from everywire.transport.shapes import HalfOpenConnection, Peer, Receiver
 from everywire.transport.tls import HANDSHAKE_TIMEOUT, subject_text
 
@@ -38,12 +37,12 @@ async def link_socket(
     """
     loop = asyncio.get_running_loop()
     if handshake is None and isinstance(loop, asyncio.SelectorEventLoop):
-        link = ReadinessLink(socket_ends(sock), make_receiver(), peer, write_limit=write_limit, released=released)
+        link = ReadinessLink(SocketEnds(sock), make_receiver(), peer, write_limit=write_limit, released=released)
         link.start()
         return link
 
     def make() -> LoopLink:
-        return LoopLink(make_receiver, partial(_described, peer), write_limit=write_limit, released=released)
+        return LoopLink(make_receiver, peer, write_limit=write_limit, released=released)
 
     try:
         if handshake is None:
@@ -71,7 +70,24 @@ async def link_socket(
     return made
 
 
-def _described(peer: Peer, transport: asyncio.Transport) -> Peer:
+async def run_protocol(
+    sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol], handshake: Handshake | None
+) -> None:
+    """Own an accepted `sock` and run a library's asyncio protocol on it; raises as `link_socket`."""
+    loop = asyncio.get_running_loop()
+    timeout = None if handshake is None else HANDSHAKE_TIMEOUT
+    context = None if handshake is None else handshake.context
+    try:
+        await loop.connect_accepted_socket(
+            make_protocol, sock, ssl=context, ssl_handshake_timeout=timeout, ssl_shutdown_timeout=timeout
+        )
+    except BaseException:
+        sock.close()
+        raise
+
+
+def described(peer: Peer, transport: asyncio.Transport) -> Peer:
+    """Return *peer* with what TLS has established about it, if *transport* speaks TLS."""
     if transport.get_extra_info("ssl_object") is None:
         return peer
     return replace(peer, encrypted=True, subject=subject_text(transport.get_extra_info("peercert")))

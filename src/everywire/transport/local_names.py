@@ -13,7 +13,6 @@ Linux first; macOS could follow as it is. Windows has no such names here: see `U
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -116,6 +115,8 @@ async def claim(path: str) -> LocalName:
 @contextlib.asynccontextmanager
 async def _locked(path: str) -> AsyncGenerator[None]:
     """Hold the lock file beside `path`. Waits by trying: a stopped holder must not stop our loop."""
+    import asyncio  # here, for programs without a loop take names from this module
+
     lock = f"{path}.lock"
     deadline = asyncio.get_running_loop().time() + _LOCK_TIMEOUT
     while (descriptor := _try_lock(lock)) is None:

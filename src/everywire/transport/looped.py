@@ -8,12 +8,19 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final, cast, final
+from dataclasses import replace
+from typing import Final, Protocol, cast, final
 
 from everywire.errors import LinkError
 from everywire.transport.failures import link_lost, not_taken, refused_after_handshake
 from everywire.transport.shapes import CLOSE_TIMEOUT, DEFAULT_WRITE_LIMIT, Peer, Receiver
-from everywire.transport.tls import was_refused
+from everywire.transport.tls import subject_text, was_refused
+
+
+class Write(Protocol):
+    """The method of a transport that takes bytes."""
+
+    def __call__(self, data: bytes, /) -> None: ...
 
 
 @final
@@ -22,28 +29,47 @@ class LoopLink(asyncio.Protocol):
 
     A plain Protocol, for uvloop reads into one buffer of its own anyway: a BufferedProtocol cost 2 to 3 % of a call.
 
-    `describe` turns the transport, once it is up and its handshake over, into the facts about the peer; until then
-    the receiver hears nothing, so nothing can be sent before a TLS handshake is finished.
+    `peer` is what is known before; once the transport is up and its handshake over, the certificate is added. Until
+    then the receiver hears nothing, so nothing can be sent before a TLS handshake is finished.
     """
+
+    __slots__ = (
+        "_closing",
+        "_deadline",
+        "_ending",
+        "_failure",
+        "_heard",
+        "_lost",
+        "_make_receiver",
+        "_reading",
+        "_receiver",
+        "_released",
+        "_tls",
+        "_transport",
+        "_write_limit",
+        "peer",
+        "write",
+    )
+    write: Write
+    """While the connection is up the transport's own method, so that a write costs one call."""
 
     def __init__(
         self,
         make_receiver: Callable[[], Receiver],
-        describe: Callable[[asyncio.Transport], Peer],
+        peer: Peer,
         *,
         write_limit: int = DEFAULT_WRITE_LIMIT,
         released: Callable[[], None] | None = None,
     ) -> None:
         self._make_receiver: Final = make_receiver
-        self._describe: Final = describe
+        self.peer = peer
         self._write_limit: Final = write_limit
         self._released: Final = released
         self._failure: LinkError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._closing = False
         self._ending = False
-        # While the connection is up the transport's own method, so that a write costs one call.
-        self.write: Callable[[bytes], None] = _ignore
+        self.write = _ignore
         self._heard = False
         self._lost = False
         self._reading = True
@@ -56,9 +82,10 @@ class LoopLink(asyncio.Protocol):
         self.write = self._transport.write
         self._transport.set_write_buffer_limits(high=self._write_limit, low=self._write_limit // 4)
         self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-        self.peer = self._describe(self._transport)
+        if self._tls is not None:
+            subject = subject_text(transport.get_extra_info("peercert"))
+            self.peer = replace(self.peer, encrypted=True, subject=subject)
         self._receiver = self._make_receiver()
-        self._received = self._first_received
         try:
             self._receiver.connected(self)
         except BaseException:
@@ -66,12 +93,8 @@ class LoopLink(asyncio.Protocol):
             raise
 
     def data_received(self, data: bytes) -> None:
-        self._received(data)
-
-    def _first_received(self, data: bytes) -> None:
         self._heard = True
-        self._received = self._receiver.received
-        self._received(data)
+        self._receiver.received(data)
 
     def eof_received(self) -> bool:
         ended: Callable[[], None] | None = getattr(self._receiver, "ended", None)

@@ -11,10 +11,9 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from everywire.errors import LinkError
 from everywire.transport.failures import link_lost, not_taken
@@ -24,48 +23,105 @@ from everywire.transport.shapes import CLOSE_TIMEOUT, DEFAULT_WRITE_LIMIT, Peer,
 _MOST_PARTS: Final = 64  # of one gathering write; IOV_MAX is at least 1024 on Linux, more parts gain nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(Protocol):
     """The two descriptors of a link and the system calls that move bytes through them."""
 
-    reader: int
-    writer: int
-    receive_into: Callable[[memoryview], int]
-    send: Callable[[bytes | memoryview], int]
-    send_parts: Callable[[list[bytes | memoryview]], int]
-    end: Callable[[], None]
-    release: Callable[[], None]
+    @property
+    def reader(self) -> int: ...
+    @property
+    def writer(self) -> int: ...
+    @property
+    def receive_into(self) -> Callable[[memoryview], int]: ...
+    @property
+    def send(self) -> Callable[[bytes | memoryview], int]: ...
+    def send_parts(self, parts: list[bytes | memoryview], /) -> int: ...
+    def end(self) -> None: ...
+    def release(self) -> None: ...
 
 
-def socket_ends(sock: socket.socket) -> Ends:
+class SocketEnds:
     """Both directions of a connected, non-blocking stream socket, which the link then owns."""
-    descriptor = sock.fileno()
-    end = partial(sock.shutdown, socket.SHUT_WR)
-    if hasattr(sock, "sendmsg"):
-        return Ends(descriptor, descriptor, sock.recv_into, sock.send, sock.sendmsg, end, sock.close)
 
-    def send_first(parts: list[bytes | memoryview]) -> int:
-        return sock.send(parts[0])
+    __slots__ = ("_socket",)
 
-    return Ends(descriptor, descriptor, sock.recv_into, sock.send, send_first, end, sock.close)
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    @property
+    def receive_into(self) -> Callable[[memoryview], int]:
+        """The socket's own method, for it is called for every chunk."""
+        return self._socket.recv_into
+
+    @property
+    def send(self) -> Callable[[bytes | memoryview], int]:
+        """The socket's own method."""
+        return self._socket.send
+
+    @property
+    def reader(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    writer = reader
+
+    def send_parts(self, parts: list[bytes | memoryview], /) -> int:
+        """Send from the beginning of *parts*, as much as the kernel takes."""
+        return self._socket.sendmsg(parts) if hasattr(self._socket, "sendmsg") else self.send(parts[0])
+
+    def end(self) -> None:
+        """Shut the writing direction."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def release(self) -> None:
+        """Close the socket."""
+        self._socket.close()
 
 
-def descriptor_ends(reader: int, writer: int, end: Callable[[], None], release: Callable[[], None]) -> Ends:
+class DescriptorEnds:
     """Two plain descriptors; `writer` is non-blocking, `reader` need not be, being read only when ready."""
-    return Ends(
-        reader,
-        writer,
-        lambda view: os.readv(reader, [view]),
-        partial(os.write, writer),
-        partial(os.writev, writer),
-        end,
-        release,
-    )
+
+    def __init__(self, reader: int, writer: int, end: Callable[[], None], release: Callable[[], None]) -> None:
+        self.reader: Final = reader
+        self.writer: Final = writer
+        self.end: Final = end
+        self.release: Final = release
+
+        self.receive_into: Callable[[memoryview], int] = lambda view: os.readv(reader, [view])
+        self.send: Callable[[bytes | memoryview], int] = partial(os.write, writer)
+
+    def send_parts(self, parts: list[bytes | memoryview], /) -> int:
+        """Write from the beginning of *parts*, as much as the kernel takes."""
+        return os.writev(self.writer, parts)
 
 
 @final
 class ReadinessLink:
     """A `Connection` on two descriptors. Call `start` once, in the loop's thread."""
+
+    __slots__ = (
+        "_closing",
+        "_deadline",
+        "_ending",
+        "_ends",
+        "_finished",
+        "_high",
+        "_loop",
+        "_low",
+        "_outgoing",
+        "_paused",
+        "_peer_ended",
+        "_pollable",
+        "_read_wanted",
+        "_reading",
+        "_receive_into",
+        "_receiver",
+        "_released",
+        "_send",
+        "_turn",
+        "_unsent",
+        "_view",
+        "peer",
+    )
 
     def __init__(
         self,
@@ -86,9 +142,9 @@ class ReadinessLink:
         # Bound once: these are looked up for every chunk.
         self._send: Final = ends.send
         self._receive_into: Final = ends.receive_into
-        self._received: Final = receiver.received
         self._view: Final = read_buffer()
-        self._outgoing: Final[deque[bytes | memoryview]] = deque()
+        self._outgoing: deque[bytes | memoryview] | None = None
+        """What the kernel has not taken; only while there is something, as a deque has 760 bytes."""
         self._unsent = 0
         self._reading = False
         self._read_wanted = True
@@ -130,6 +186,8 @@ class ReadinessLink:
                 return
             rest = memoryview(data)[sent:]
             self._loop.add_writer(self._ends.writer, self._writable)
+        if self._outgoing is None:
+            self._outgoing = deque()
         self._outgoing.append(rest)
         self._unsent += len(rest)
         if self._unsent > self._high and not self._paused:
@@ -201,7 +259,7 @@ class ReadinessLink:
             self._end_of_peer()
             return
         try:
-            self._received(bytes(self._view[:size]))
+            self._receiver.received(bytes(self._view[:size]))
         except Exception as error:  # noqa: BLE001  # a receiver's bug ends its own link, never the loop or another link
             self._receiver_failed(error)
 
@@ -216,6 +274,8 @@ class ReadinessLink:
 
     def _writable(self) -> None:
         outgoing = self._outgoing
+        if outgoing is None:
+            return
         try:
             sent = self._ends.send_parts(list(islice(outgoing, _MOST_PARTS)))
         except (BlockingIOError, InterruptedError):
@@ -239,6 +299,7 @@ class ReadinessLink:
 
     def _all_sent(self) -> None:
         self._loop.remove_writer(self._ends.writer)
+        self._outgoing = None
         if self._closing:
             self._finish(None)
         elif self._ending:
@@ -265,7 +326,7 @@ class ReadinessLink:
         self._unwatch()
         if self._unsent:
             self._loop.remove_writer(self._ends.writer)
-            self._outgoing.clear()
+            self._outgoing = None
             self._unsent = 0
         if self._deadline is not None:
             self._deadline.cancel()

@@ -7,21 +7,19 @@ unless it is encrypted and authenticated, or `insecure` says so.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import ipaddress
 import os
 import socket
 import struct
 from typing import Any, Final
 
 from everywire.errors import AddressInUse, InsecureBind, LinkError
-from everywire.transport.address import Address, bracketed
+from everywire.transport.address import Address, bracketed, is_loopback, unmapped
 from everywire.transport.local_names import abstract_address, socket_path, unix_family
 from everywire.transport.shapes import Peer
+from everywire.transport.tuning import tune
 
 _BACKLOG: Final = 512
-_DEAD_AFTER: Final = 30  # seconds of silence after which a TCP peer counts as gone
 _UNIX_RETRY: Final = 0.005  # seconds between attempts while a Unix listener's backlog is full
 
 
@@ -35,37 +33,16 @@ async def resolve(host: str, port: int) -> list[Place]:
     return [(family, place) for family, _, _, _, place in found]
 
 
-def is_loopback(host: str) -> bool:
-    """True only for a literal address that no other machine can reach, also when it is mapped into IPv6."""
-    try:
-        return ipaddress.ip_address(unmapped(host)).is_loopback
-    except ValueError:
-        return False
-
-
-def unmapped(host: str) -> str:
-    """The IPv4 address within ::ffff:0:0/96 (RFC 4291 section 2.5.5.2); anything else as it is."""
-    try:
-        mapped = ipaddress.IPv6Address(host).ipv4_mapped
-    except ValueError:
-        return host
-    return host if mapped is None else str(mapped)
-
-
 async def bind_tcp(address: Address, *, authenticated: bool, insecure: bool) -> socket.socket:
     """Listen at a tcp or tls address: its first IPv4 address, else its first; an empty host is every interface.
 
-    InsecureBind unless it is loopback, `authenticated` (encrypted with client certificates) or `insecure`; a name is
-    judged by everything it resolves to. AddressInUse and LinkError say what to do.
+    InsecureBind unless it is loopback, `authenticated` (encrypted, and every peer shows a certificate or logs in) or
+    `insecure`; a name is judged by everything it resolves to. AddressInUse and LinkError say what to do.
     """
     places = await _bind_places(address)
     open_to_others = [str(place[0]) for _, place in places if not is_loopback(str(place[0]))]
     if open_to_others and not authenticated and not insecure:
-        raise InsecureBind(
-            f"{address} could be reached from other machines ({open_to_others[0]}) without encryption and "
-            "authentication; bind 127.0.0.1, or use tls:// with cert=, key= and ca= (client certificates), "
-            "or say insecure=True if the network is trusted"
-        )
+        raise InsecureBind(_why_insecure(address, open_to_others[0]))
     family, place = min(places, key=lambda found: found[0] != socket.AF_INET)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -76,6 +53,18 @@ async def bind_tcp(address: Address, *, authenticated: bool, insecure: bool) -> 
         sock.close()
         raise _bind_failed(address, error) from error
     return sock
+
+
+def _why_insecure(address: Address, open_to: str) -> str:
+    if address.transport == "tls":
+        lacks, mend = "authentication", "demand tokens (--tokens FILE, Node(tokens=…)) or client certificates (ca=FILE)"
+    else:
+        lacks = "encryption, so that tokens alone do not help"
+        mend = "use tls:// with cert=FILE, key=FILE and either --tokens FILE or ca=FILE (client certificates)"
+    return (
+        f"{address} could be reached from other machines ({open_to}) without {lacks}; bind 127.0.0.1, or {mend}, "
+        "or say insecure=True (--insecure) if the network is trusted"
+    )
 
 
 async def _bind_places(address: Address) -> list[Place]:
@@ -155,22 +144,6 @@ async def connect_unix(address: Address, timeout: float) -> socket.socket:
     except BaseException:
         sock.close()
         raise
-
-
-def tune(sock: socket.socket) -> None:
-    """Small messages leave at once, and a vanished peer is noticed within `_DEAD_AFTER` seconds where supported."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_KEEPIDLE", 10),
-        ("TCP_KEEPINTVL", 5),
-        ("TCP_KEEPCNT", 4),
-        ("TCP_USER_TIMEOUT", _DEAD_AFTER * 1000),
-    ):
-        number: int | None = getattr(socket, option, None)
-        if number is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def peer_of(transport: str, sock: socket.socket) -> Peer:

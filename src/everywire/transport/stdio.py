@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from everywire.errors import AddressInUse, UnsupportedPlatform
-from everywire.transport.readiness import ReadinessLink, descriptor_ends
+from everywire.transport.readiness import DescriptorEnds, ReadinessLink
 from everywire.transport.shapes import Peer, Receiver
 
 _INPUT, _OUTPUT, _ERROR = 0, 1, 2
@@ -47,7 +47,7 @@ def link_stdio(receiver: Receiver, *, write_limit: int, released: Callable[[], N
         os.close(reader)
 
     link = ReadinessLink(
-        descriptor_ends(reader, writer, end, release),
+        DescriptorEnds(reader, writer, end, release),
         receiver,
         Peer(transport="stdio", loopback=True),
         write_limit=write_limit,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from speech import meant, run, say, told  # isort: skip  # sets Qt's platform
 
-from PySide6.QtCore import SIGNAL, QCoreApplication, QMetaMethod, QMetaObject, QObject, QUrl
+from PySide6.QtCore import SIGNAL, QByteArray, QCoreApplication, QMetaMethod, QMetaObject, QObject, QUrl
+from PySide6.QtNetwork import QSsl, QSslCertificate, QSslConfiguration, QSslKey, QSslSocket
 from PySide6.QtRemoteObjects import (
     QRemoteObjectNode,
     QRemoteObjectPendingCall,
@@ -25,6 +28,21 @@ class User:
 
     def do_connect(self, url):
         return self.node.connectToNode(QUrl(url))
+
+    def do_connect_tls(self, port, authority, certificate):
+        """Connect to this machine's port over TLS and show a client certificate, which Qt has no URL for."""
+        configuration = QSslConfiguration.defaultConfiguration()
+        configuration.setCaCertificates(QSslCertificate.fromPath(authority))
+        configuration.setLocalCertificateChain(QSslCertificate.fromPath(certificate))
+        key = QByteArray(Path(certificate).read_bytes())
+        configuration.setPrivateKey(QSslKey(key, QSsl.KeyAlgorithm.Ec))
+        self.socket = QSslSocket()
+        self.socket.setSslConfiguration(configuration)
+        self.socket.connectToHostEncrypted("127.0.0.1", port)
+        if not self.socket.waitForEncrypted(5000):
+            raise ConnectionError(self.socket.errorString())
+        self.socket.disconnected.connect(lambda: say(event="disconnected"))
+        self.node.addClientSideConnection(self.socket)
 
     def do_heartbeat(self, milliseconds):
         self.node.setHeartbeatInterval(milliseconds)

@@ -223,7 +223,7 @@ class EnumType(Type):
     def from_int(self, number: int) -> enum.Enum:
         """Return the member of a number as `to_int` gave it; raise ModelError for a foreign one."""
         found = self._members.get(number)
-        if found is None and self.flag:
+        if found is None and self.flag and -(2**63) <= number < 2**64:  # a flag may keep any bits, wires carry 64
             try:
                 found = self.cls(number)
             except ValueError:

@@ -3,7 +3,9 @@
 A write with an answer needs no method of its own: it is a call of the object's `pushXxx` with a serial.
 
 After the handshake a node sends `Ping(HELLO)`. Qt echoes it; an everywire host answers `Pong(WELCOME)`, and only then
-does either side use the methods and signals below. The table's order is fixed: indices are the protocol.
+does either side use the methods and signals below. A host that demands a login answers `Pong(LOGIN_FIRST)` instead: it
+then hears `authenticate` alone, and shows its objects when that has succeeded. The table's order is fixed: indices are
+the protocol.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from everywire.remoteobjects.codec.packets import CallKind, Invoke, InvokeReply,
 
 HELLO: Final = "everywire/1?"
 WELCOME: Final = "everywire/1!"
+LOGIN_FIRST: Final = "everywire/1!login"
 NAME: Final = "everywire"
 
 
@@ -28,7 +31,7 @@ class Method(enum.IntEnum):
     CONTRACT = 0
     """contract(name) -> JSON bytes."""
     AUTHENTICATE = 1
-    """authenticate(mechanism, data) -> bytes."""
+    """authenticate(mechanism, data) -> bytes: one message of a login, see `runtime.scram`."""
     CANCEL = 2
     """cancel(name, serial): stop a running call."""
     OPEN = 3
@@ -50,6 +53,8 @@ class Told(enum.IntEnum):
     """failed(stream, code, message)."""
     GAP = 3
     """gap(signals): that many signals were dropped on this link because the node was too slow."""
+    OVER = 4
+    """over(code, message): the login does not hold any more; the link is closed after this."""
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +107,6 @@ _TOLD: Final = frozenset(item.value for item in Told)
 
 
 def fault_of_code(code: object, message: object) -> Fault:
-    """Return the Fault of a stream that failed remotely."""
+    """Return the Fault of a stream that failed remotely, or of a login that is over."""
     known = {item.value: item for item in Code}
     return Fault(known.get(code, Code.UNKNOWN) if isinstance(code, int) else Code.UNKNOWN, str(message))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from everywire.errors import Code, Fault, ModelError
+from everywire.errors import Code, Fault
 from everywire.model.description import describe
 from everywire.remoteobjects.codec.extension import NAME, Asked, Method, Told, answer, tell
-from everywire.remoteobjects.endpoint.streaming import OutgoingStream
+from everywire.remoteobjects.wire.qttypes import lower
+from everywire.runtime.gate import Door
+from everywire.runtime.streaming import OutgoingStream, OutgoingStreams
 
 if TYPE_CHECKING:
     from everywire.remoteobjects.endpoint.serving import HostSession
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
 class HostExtension:
     """The host's end of the reserved object `everywire`, for one link."""
 
+    __slots__ = ("_session", "_streams")
+
     def __init__(self, session: HostSession) -> None:
         self._session = session
-        self._streams: dict[int, OutgoingStream] = {}
+        self._streams = OutgoingStreams(session, self)
 
     def answer(self, asked: Asked) -> None:
         """Do what a node asks for."""
@@ -38,30 +42,37 @@ class HostExtension:
 
     def wake(self) -> None:
         """The link has room again."""
-        for stream in self._streams.values():
-            stream.wake()
+        self._streams.wake()
 
     def withdrawn(self, name: str) -> None:
         """An object is gone, its streams with it."""
-        for number, stream in tuple(self._streams.items()):
-            if stream.object == name:
-                stream.close()
-                self.failed(number, Fault(Code.UNAVAILABLE, f"the host withdrew {name}"))
+        self._streams.withdrawn(name)
 
-    def close(self) -> None:
-        """The link is gone, all streams with it."""
-        for stream in tuple(self._streams.values()):
-            stream.close()
+    def fail(self, fault: Fault) -> None:
+        """End all streams with *fault*."""
+        self._streams.fail(fault)
 
-    def failed(self, number: int, fault: Fault) -> None:
-        """Tell that a stream ended with *fault*."""
-        if self._streams.pop(number, None) is not None:
-            self._session.outbox.put(tell(Told.FAILED, number, fault.code.value, fault.message))
+    def failed(self, stream: OutgoingStream, fault: Fault) -> None:
+        """One stream ended with *fault*."""
+        self._streams.failed(stream, fault)
 
-    def ended(self, number: int) -> None:
-        """Tell that a stream has no more items."""
-        if self._streams.pop(number, None) is not None:
-            self._session.outbox.put(tell(Told.END, number))
+    # What streams call.
+
+    def tell_item(self, door: Door, number: int, item: Any) -> None:
+        """Send an item of a stream."""
+        node = door.member.result
+        checked = item if node is None else lower(node, node.convert(item))
+        self._session.outbox.put(tell(Told.ITEM, number, checked))
+
+    def tell_failed(self, number: int, fault: Fault) -> None:
+        """Send that a stream ended with *fault*."""
+        self._session.outbox.put(tell(Told.FAILED, number, fault.code.value, fault.message))
+
+    def tell_ended(self, number: int) -> None:
+        """Send that a stream has no more items."""
+        self._session.outbox.put(tell(Told.END, number))
+
+    # Private.
 
     def _perform(self, asked: Asked) -> bytes | None:
         match asked.method, asked.arguments:
@@ -70,28 +81,14 @@ class HostExtension:
             case Method.CANCEL, (str(name), int(serial)):
                 self._session.cancel(name, serial)
             case Method.OPEN, (str(name), str(slot), list() as arguments, int(stream)):  # pyright: ignore[reportUnknownVariableType]
-                self._open(name, slot, tuple(arguments), stream)  # pyright: ignore[reportUnknownArgumentType]
-            case Method.GRANT, (int(stream), int(items)) if stream in self._streams:
-                self._streams[stream].grant(items)
-            case Method.CLOSE, (int(stream),) if stream in self._streams:
-                self._streams.pop(stream).close()
-            case ((Method.GRANT | Method.CLOSE), (int(), *_)):
-                pass  # the stream has ended meanwhile
+                door = self._session.visible(name).stream(slot)
+                self._streams.open(door, tuple(arguments), stream)  # pyright: ignore[reportUnknownArgumentType]
+            case Method.GRANT, (int(stream), int(items)):
+                self._streams.grant(stream, items)
+            case Method.CLOSE, (int(stream),):
+                self._streams.stop(stream)
             case Method.AUTHENTICATE, _:
-                raise Fault(Code.UNIMPLEMENTED, "this host asks for no authentication", may_have_run=False)
+                raise Fault(Code.UNIMPLEMENTED, "this link needs no login", may_have_run=False)
             case _:
                 raise Fault(Code.INVALID_ARGUMENT, f"{asked.method.name.lower()}: wrong arguments", may_have_run=False)
         return None
-
-    def _open(self, name: str, slot: str, arguments: tuple[Any, ...], number: int) -> None:
-        door = self._session.visible(name).stream(slot)
-        if number in self._streams or len(self._streams) >= self._session.limits.pending_calls:
-            raise Fault(Code.RESOURCE_EXHAUSTED, "too many streams on this link", may_have_run=False)
-        stream = OutgoingStream(self._session, self, door, number)
-        self._streams[number] = stream
-        try:
-            stream.start(arguments)
-        except ModelError as error:
-            self.failed(number, Fault(Code.INVALID_ARGUMENT, str(error), may_have_run=False))
-        except Fault as fault:
-            self.failed(number, fault)

@@ -9,9 +9,8 @@ import weakref
 from dataclasses import dataclass
 from typing import Any, Final
 
-from everywire.errors import Code, EverywireError, Fault, LinkError, ModelError, RemoteProtocolError
+from everywire.errors import Code, EverywireError, Fault, LinkError, RemoteProtocolError
 from everywire.model import Contract, Member
-from everywire.model.description import read_description
 from everywire.remoteobjects.codec import (
     AddObject,
     CallKind,
@@ -25,13 +24,15 @@ from everywire.remoteobjects.codec import (
     encode_packet,
 )
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, ask, fault_of_code, read_told
-from everywire.remoteobjects.endpoint.streaming import WINDOW, IncomingStream
+from everywire.remoteobjects.endpoint.attaching import described, offered_in, unreadable_object
+from everywire.remoteobjects.endpoint.streaming import IncomingStream
 from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
-from everywire.remoteobjects.wire.layout import definition_of, layout_of, names_in, read_definition_of
 from everywire.remoteobjects.wire.qttypes import lower
 from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news
+from everywire.runtime.credentials import Credential
 from everywire.runtime.deadlines import Deadlines
+from everywire.runtime.incoming import WINDOW
 from everywire.runtime.node import Node
 from everywire.runtime.pending import PendingCall
 from everywire.runtime.replica import ReplicaLink, ReplicaState
@@ -43,8 +44,8 @@ log: Final = logging.getLogger("everywire.remoteobjects")
 class ReplicaSession(NodeSession):
     """One connection to a host for replicas; see `runtime.wires.ClientSession`."""
 
-    def __init__(self, node: Node) -> None:
-        super().__init__(node.limits)
+    def __init__(self, node: Node, credential: Credential | None = None) -> None:
+        super().__init__(node.limits, credential=credential)
         self._tasks, self._refusals = node.tasks, node.refusals
         self._channels: dict[str, Channel] = {}
         self._attaching: dict[str, _Attaching] = {}
@@ -52,6 +53,16 @@ class ReplicaSession(NodeSession):
         self._stream_numbers = itertools.count(1)
         self._shown = asyncio.Event()
         self._deadlines = Deadlines(self.loop)
+
+    async def contract(self, name: str) -> Contract:
+        """Return what the host tells about the object *name*; see `runtime.wires.ClientSession`."""
+        if name not in self.objects:
+            raise Fault(Code.NOT_FOUND, f"the host has no object {name!r}", may_have_run=False)
+        if (exact := await self._contract(name)) is not None:
+            return exact
+        shown = await self._acquire(name, dynamic=True)
+        self.release(name)
+        return offered_in(shown, None)[0]
 
     async def attach(self, replica: ReplicaLink, *, patient: bool) -> None:
         """Bind *replica* to its source; see `runtime.wires.ClientSession`."""
@@ -93,7 +104,7 @@ class ReplicaSession(NodeSession):
         stream = IncomingStream(self, channel.replica.name, member, number)
         self._streams[number] = stream
         lowered = [lower(p.type, value) for p, value in zip(member.parameters, arguments, strict=True)]
-        self.send(ask(Method.OPEN, channel.replica.name, member.name, lowered, number))
+        self.send(channel.bounded(ask(Method.OPEN, channel.replica.name, member.name, lowered, number)))
         self.send(ask(Method.GRANT, number, WINDOW))
         return stream
 
@@ -144,7 +155,7 @@ class ReplicaSession(NodeSession):
             channel = self._channels.get(name)
             if name in self._attaching:
                 self._ask_for(name)  # it was withdrawn meanwhile
-            elif channel is not None and channel.link is None:
+            elif channel is not None and channel.link is None and not self._tasks.closed:
                 self._tasks.spawn(self._attach_again(channel.replica))
 
     def end(self, reason: Exception, fault: Fault) -> None:
@@ -186,11 +197,7 @@ class ReplicaSession(NodeSession):
         """Return the exact contract of an everywire host's object; None when the class definition is all there is."""
         if not self.extended:
             return None
-        data = await self.request(Method.CONTRACT, name)
-        try:
-            return read_description(data if isinstance(data, bytes) else b"")
-        except ModelError as error:
-            raise RemoteProtocolError(f"the host described {name} wrongly: {error}") from error
+        return described(name, await self.request(Method.CONTRACT, name))
 
     def _ask_for(self, name: str) -> None:
         if not self.extended or self._attaching[name].contract is not None:
@@ -202,15 +209,9 @@ class ReplicaSession(NodeSession):
         if attaching.done.done():
             return
         try:
-            if not isinstance(packet, InitDynamic):
-                raise RemoteProtocolError("the host answered a dynamic listener without a class definition")
-            self.learn(packet.name, packet.definition)
-            if contract is None:
-                offered, layout = read_definition_of(packet.definition, packet.name)
-            elif names_in(packet.definition) == names_in(definition_of(contract)):
-                offered, layout = contract, layout_of(contract)
-            else:
-                raise RemoteProtocolError(f"{packet.name} became another object while it was attached to")
+            if isinstance(packet, InitDynamic):
+                self.learn(packet.name, packet.definition)
+            offered, layout = offered_in(packet, contract)
             self._channels[packet.name] = channel
             channel.replica.remote = _Remote(self, channel)  # before observers hear of the link: they may push
             channel.attach(self, offered, layout, packet.values)
@@ -221,12 +222,13 @@ class ReplicaSession(NodeSession):
             attaching.done.set_result(None)
 
     def _fail_unreadable(self, event: Any) -> None:
-        """End the wait for an object whose values cannot be read; its name stands behind the packet's number."""
-        if isinstance(event, Skipped) and event.body[:2] in (b"\x02\0", b"\x03\0"):  # Init, InitDynamic
-            end = 6 + int.from_bytes(event.body[2:6], "little")
-            attaching = self._attaching.get(event.body[6:end].decode("utf-16-le", "replace"))
-            if attaching is not None and not attaching.done.done():
-                attaching.done.set_exception(event.error)
+        """End the wait for an object whose values cannot be read."""
+        name = unreadable_object(event) or ""
+        attaching, init = self._attaching.get(name), self._inits.pop(name, None)
+        if attaching is not None and not attaching.done.done():
+            attaching.done.set_exception(event.error)
+        if init is not None and not init.done():
+            init.set_exception(event.error)
 
     def _again(self, event: Skipped) -> Any:
         """Read a packet again whose types an object in the same chunk has announced."""
@@ -250,6 +252,8 @@ class ReplicaSession(NodeSession):
             case Told.GAP, (int(signals),):
                 for channel in self._channels.values():
                     channel.replica.gap += signals
+            case Told.OVER, (code, message):
+                self._broken = fault_of_code(code, message)
             case _:
                 pass
 

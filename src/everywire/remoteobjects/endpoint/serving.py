@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from everywire.errors import Code, Fault, LinkError
@@ -24,11 +26,15 @@ from everywire.remoteobjects.codec.faults import encode_fault_reply
 from everywire.remoteobjects.endpoint.extending import HostExtension
 from everywire.remoteobjects.engine import Broken, Engine, Skipped
 from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
+from everywire.runtime import audit
 from everywire.runtime.gate import Door, authorize
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.node import Node, Publication
-from everywire.runtime.outbox import Outbox
-from everywire.transport import Connection, Listener, Peer, accept
+from everywire.runtime.outbox import Outbox, Turn
+from everywire.transport import Address, Connection, Listener, Peer, accept
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+"""One for all links: an empty set has 216 bytes."""
 
 log: Final = logging.getLogger("everywire.remoteobjects")
 
@@ -41,23 +47,33 @@ class HostServer:
         self.hosted: dict[str, HostedObject] = {}
         self.routes: dict[bytes, Any] = {}
         self.sessions: dict[HostSession, None] = {}  # oldest first
+        self.at_end_of_turn = Turn(asyncio.get_running_loop().call_soon).call_soon
         self._insecure = insecure
         self._listener: Listener | None = None
         for publication in node.published.values():
             self.added(publication)
 
-    async def listen(self, url: str) -> None:
+    async def listen(self, url: Address | str) -> None:
         """Start accepting links."""
         limits = self.node.limits
         self._listener = await accept(
             url,
-            lambda: HostSession(self),
+            self._session_maker(),
             write_limit=limits.unsent_soft,
             max_connections=limits.connections + 1,  # one more, so that a silent link can make room for it
             max_per_uid=limits.connections_per_user,
             max_per_address=limits.connections_per_address,
+            authenticated=self.node.tokens is not None,
             insecure=self._insecure,
+            on_refused=refused_certificate,
         )
+
+    def _session_maker(self) -> Callable[[], HostSession]:
+        if self.node.tokens is None:
+            return lambda: HostSession(self)
+        from everywire.remoteobjects.endpoint.login import GuardedSession  # it needs hashes that others do not
+
+        return lambda: GuardedSession(self)
 
     @property
     def url(self) -> str:
@@ -95,7 +111,8 @@ class HostServer:
         if len(self.sessions) < self.node.limits.connections:
             return True
         self.node.refusals["connections"] += 1
-        silent = next((session for session in self.sessions if not session.attached), None)
+        silent = next((session for session in self.sessions if session.is_stranger), None)
+        silent = silent or next((session for session in self.sessions if not session.attached), None)
         if silent is not None:
             silent.abort()
         return silent is not None
@@ -119,10 +136,13 @@ class HostServer:
 class HostSession(InboundLink):
     """One link of a host."""
 
+    __slots__ = ("_connection", "_engine", "_extension", "_gone", "_hidden", "_server", "attached", "extended")
+
     def __init__(self, server: HostServer) -> None:
         self._server = server
-        self.attached: set[str] = set()
-        self._shown: set[str] = set()
+        self.attached: tuple[str, ...] = ()
+        self._hidden = _NOTHING
+        """The objects that the caller might not see when it was last looked at."""
         self.extended = False
         """Whether the peer is everywire too."""
         self._extension = HostExtension(self)
@@ -136,13 +156,12 @@ class HostSession(InboundLink):
         """Greet the peer with the protocol's version and the objects it may see."""
         node = self._server.node
         self._connection = connection
-        self._gone = asyncio.get_running_loop().create_future()
-        loop = asyncio.get_running_loop()
+        self._gone: asyncio.Future[None] | None = None
         super().__init__(
             caller=caller_of(connection.peer),
             limits=node.limits,
             tasks=node.tasks,
-            outbox=Outbox(connection, node.limits, loop.call_soon, self._extension.tell_gap),
+            outbox=Outbox(connection, node.limits, self._server.at_end_of_turn, self._extension.tell_gap),
             pause_reading=connection.pause_reading,
             resume_reading=connection.resume_reading,
             refusals=node.refusals,
@@ -151,12 +170,25 @@ class HostSession(InboundLink):
             connection.abort()
             return
         self._server.sessions[self] = None
+        self.greet()
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it still has to log in."""
+        return False
+
+    def greet(self) -> None:
+        """Say who we are and what the caller may see."""
+        self._engine.send(self.first_list())
+        self._connection.write(self._engine.data_to_send())
+
+    def first_list(self) -> ObjectList:
+        """Return the list of what the caller may see; a link that sees nothing may send little."""
         visible = [hosted for hosted in self._server.hosted.values() if self._sees(hosted)]
-        self._shown.update(hosted.name for hosted in visible)
-        if not visible and not node.policy.sees(self.caller):
+        self._hidden = self._now_hidden()
+        if not visible and not self._server.node.policy.sees(self.caller):
             self._engine.max_frame = min(self.limits.frame, self.limits.frame_before_authentication)
-        self._engine.send(ObjectList(tuple(hosted.info for hosted in visible)))
-        connection.write(self._engine.data_to_send())
+        return ObjectList(tuple(hosted.info for hosted in visible))
 
     def received(self, data: bytes) -> None:
         """Take one chunk through engine and gate."""
@@ -180,31 +212,35 @@ class HostSession(InboundLink):
             hosted = self._server.hosted.get(name)
             if hosted is not None:
                 hosted.links.pop(self, None)
-        self._extension.close()
-        if not self._gone.done():
+        if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
     # What the server calls.
 
     def announce(self, hosted: HostedObject) -> None:
         """Tell about a new object."""
-        if self._sees(hosted):
-            self._shown.add(hosted.name)
-            self._engine.max_frame = self.limits.frame
-            self.outbox.put(encode_packet(ObjectList((hosted.info,))))
+        if not self._sees(hosted):
+            self._hidden |= {hosted.name}
+            return
+        self._hidden -= {hosted.name}
+        self._engine.max_frame = self.limits.frame
+        self.outbox.put_notice(encode_packet(ObjectList((hosted.info,))))
 
     def withdrawn(self, hosted: HostedObject) -> None:
         """An object is gone, its streams with it."""
         self._take_back(hosted)
+        self._hidden -= {hosted.name}
         self.forget(hosted.doors)
 
     def recheck(self) -> None:
         """Take back what the caller may no longer see, and tell about what it may see now."""
         super().recheck()
+        before = self._hidden
+        self._hidden = self._now_hidden()
         for hosted in self._server.hosted.values():
-            if not self._sees(hosted):
+            if hosted.name in self._hidden:
                 self._take_back(hosted)
-            elif hosted.name not in self._shown:
+            elif hosted.name in before:
                 self.announce(hosted)
 
     def end(self) -> None:
@@ -218,12 +254,16 @@ class HostSession(InboundLink):
 
     async def wait_lost(self) -> None:
         """Wait until the link is gone."""
+        if self not in self._server.sessions:
+            return
+        if self._gone is None:
+            self._gone = self._loop.create_future()
         await asyncio.shield(self._gone)
 
     # What the gate calls.
 
     def refused(self, door: Door, token: Any, fault: Fault) -> None:
-        """Answer a call, or end a stream, with *fault*; a stream's token is its number and no serial of a call."""
+        """Answer a call, or end a stream, with *fault*; a stream's token is the stream itself."""
         if door.member.stream:
             self._extension.failed(token, fault)
         else:
@@ -265,7 +305,7 @@ class HostSession(InboundLink):
     def visible(self, name: str) -> HostedObject:
         """Return the object *name*; raise Fault(NOT_FOUND) when there is none for this caller."""
         hosted = self._server.hosted.get(name)
-        if hosted is None or not self._sees(hosted):
+        if hosted is None or not self._may_attach(hosted):
             raise Fault(Code.NOT_FOUND, f"there is no object {name!r}", may_have_run=False)
         return hosted
 
@@ -292,28 +332,38 @@ class HostSession(InboundLink):
     def _sees(self, hosted: HostedObject) -> bool:
         return hosted.publication.policy.sees(self.caller)
 
+    def _may_attach(self, hosted: HostedObject) -> bool:
+        if self._sees(hosted):
+            return True
+        audit.denied("object", self.caller, object=hosted.name)
+        return False
+
+    def _now_hidden(self) -> frozenset[str]:
+        hosted = self._server.hosted
+        return frozenset(name for name in hosted if not self._sees(hosted[name])) or _NOTHING
+
     def _attach(self, packet: AddObject) -> None:
         hosted = self._server.hosted.get(packet.name)
-        if hosted is None or not self._sees(hosted):
+        if hosted is None or not self._may_attach(hosted):
             return  # as Qt: a node that waits for an absent object hears nothing
         if len(self.attached) >= self.limits.objects_per_link and hosted.name not in self.attached:
             self.refusals["objects_per_link"] += 1
             return
-        self.attached.add(hosted.name)
+        if hosted.name not in self.attached:
+            self.attached = (*self.attached, hosted.name)
         self.outbox.put(hosted.attached(dynamic=packet.dynamic))
         hosted.links[self] = None
 
     def _take_back(self, hosted: HostedObject) -> None:
-        self._shown.discard(hosted.name)
         if hosted.name in self.attached:
             self._detach(hosted.name)
             hosted.links.pop(self, None)
-            self.outbox.put(encode_packet(RemoveObject(hosted.name)))
+            self.outbox.put_notice(encode_packet(RemoveObject(hosted.name)))
         self._extension.withdrawn(hosted.name)
 
     def _detach(self, name: str) -> None:
         hosted = self._server.hosted.get(name)
-        self.attached.discard(name)
+        self.attached = tuple(attached for attached in self.attached if attached != name)
         if hosted is not None:
             hosted.links.pop(self, None)
 
@@ -332,17 +382,23 @@ class HostSession(InboundLink):
             self.refuse(name, serial, Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False))
 
 
+def refused_certificate(peer: Peer, reason: str) -> None:
+    """Leave a line about a peer whose certificate the listener did not accept."""
+    audit.denied("certificate", caller_of(peer), reason=reason)
+
+
 def caller_of(peer: Peer) -> Caller:
     """Return who is at the other end, as far as the link could establish it."""
     if peer.uid is not None:
         identity = f"uid:{peer.uid}"
     else:
         identity = peer.subject or "anonymous"
+    return _caller(identity, peer.uid, peer.loopback, peer.encrypted, peer.address)
+
+
+@lru_cache(maxsize=256)
+def _caller(identity: str, uid: int | None, loopback: bool, encrypted: bool, address: str) -> Caller:  # noqa: FBT001
+    """Return the one Caller of all links of a user of this machine."""
     return Caller(
-        wire="qtro",
-        identity=identity,
-        uid=peer.uid,
-        loopback=peer.loopback,
-        encrypted=peer.encrypted,
-        address=peer.address,
+        wire="qtro", identity=identity, uid=uid, loopback=loopback, encrypted=encrypted, address=address
     )

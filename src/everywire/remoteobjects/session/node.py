@@ -34,25 +34,38 @@ from everywire.remoteobjects.codec import (
     UserTypes,
     encode_packet,
 )
-from everywire.remoteobjects.codec.extension import HELLO, WELCOME
-from everywire.remoteobjects.engine import Answered, Broken, Engine, Failed, Heard, Odd, Waiting, reply_head, serials
+from everywire.remoteobjects.codec.extension import HELLO, LOGIN_FIRST, WELCOME
+from everywire.remoteobjects.engine import (
+    LONGEST_NAME,
+    MOST_LISTED,
+    Answered,
+    Broken,
+    Engine,
+    Failed,
+    Heard,
+    Odd,
+    Waiting,
+    reply_head,
+    serials,
+)
+from everywire.runtime.credentials import Credential, wanted
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
 from everywire.runtime.outbox import Outbox
 from everywire.runtime.pending import PendingCall
-from everywire.transport import Connection, dial
+from everywire.transport import Address, Connection, dial, parse_address
 
 News = Callable[[Packet], object]
 
-MOST_LISTED: Final = 65_536
-"""Objects that a host may show."""
-LONGEST_NAME: Final = 4096
-"""Characters of the name, type and signature of an object that is taken note of, together."""
+_CLOSED: Final = "the host closed the connection"
+_HUNG_UP: Final = "the host hung up without a word of Qt Remote Objects; another wire or TLS may be spoken there"
 
 
 class NodeSession:
     """One connection to a host; a `transport.Receiver`."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, probe: bool = True) -> None:
+    def __init__(
+        self, limits: Limits = DEFAULT_LIMITS, *, probe: bool = True, credential: Credential | None = None
+    ) -> None:
         self.limits = limits
         self.objects: dict[str, ObjectInfo] = {}
         """What the host shows, by name."""
@@ -64,9 +77,10 @@ class NodeSession:
         self.loop = asyncio.get_running_loop()
         self.engine = Engine(host=False, max_frame=limits.frame, careful=self.careful)
         self._probe = probe
+        self._credential = credential
         self._ready: asyncio.Future[None] = self.loop.create_future()
         self._gone: asyncio.Future[Exception | None] = self.loop.create_future()
-        self._listed = self._probed = False
+        self._listed = self._probed = self._login_first = False
         self._broken: Exception | None = None
         self._types: dict[str, UserTypes] = {}
         self._inits: dict[str, asyncio.Future[InitDynamic | Init]] = {}
@@ -75,15 +89,24 @@ class NodeSession:
         self._connection: Connection | None = None
         self._outbox: Outbox | None = None
 
-    async def open(self, url: str) -> None:
-        """Connect and wait for the host's greeting and list of objects; raises LinkError or RemoteProtocolError."""
+    async def open(self, url: str | Address) -> None:
+        """Connect, log in where the host demands it, and wait for its list of objects.
+
+        Raises LinkError, RemoteProtocolError, TokenError, or Fault(UNAUTHENTICATED) when the host does not let us in.
+        """
         await dial(url, self, write_limit=self.limits.unsent_soft, timeout=self.limits.handshake)
         try:
             async with asyncio.timeout(self.limits.handshake):
                 await self._ready
+                if self._login_first:
+                    await self._log_in(url)
         except TimeoutError:
             await self.close()
-            raise LinkError(f"{url} accepted the connection but said nothing of Qt Remote Objects") from None
+            said = "did not finish the login" if self._login_first else "said nothing of Qt Remote Objects"
+            raise LinkError(f"{url} accepted the connection but {said}") from None
+        except (LinkError, RemoteProtocolError) as error:
+            await self.close()
+            raise type(error)(f"{url}: {error}") from error
         except BaseException:
             await self.close()
             raise
@@ -195,7 +218,9 @@ class NodeSession:
     def lost(self, error: LinkError | None) -> None:
         """The connection is gone: whoever waits hears why."""
         self.engine.receive_eof()
-        reason = self._broken or error or LinkError("the host closed the connection")
+        if error is None or isinstance(error.__cause__, ConnectionResetError):
+            error = error if self._probed or self._listed else LinkError(_HUNG_UP)
+        reason = self._broken or error or LinkError(_CLOSED)
         self.end(reason, Fault(Code.UNAVAILABLE, f"the link was lost: {reason}"))
         if not self._ready.done():
             self._ready.set_exception(reason)
@@ -264,12 +289,34 @@ class NodeSession:
         self._check_ready()
 
     def _check_ready(self) -> None:
-        if self._listed and (self._probed or not self._probe) and not self._ready.done():
+        heard = self._probed or not self._probe
+        if heard and (self._listed or self._login_first) and not self._ready.done():
             self._ready.set_result(None)
 
+    async def _log_in(self, url: str | Address) -> None:
+        from everywire.remoteobjects.session.login import log_in  # it needs hashes that others do not
+
+        if not self._credential:
+            address = parse_address(url) if isinstance(url, str) else url
+            raise Fault(Code.UNAUTHENTICATED, wanted(url, address, "RemoteObjects"), may_have_run=False)
+        name, secret = await asyncio.to_thread(self._credential.read)
+        try:
+            await log_in(self, name, secret)
+        except Fault as fault:
+            if fault.code is Code.UNAVAILABLE and self._gone.done():
+                raise self._gone.result() or fault from None
+            raise Fault(fault.code, f"{url}: {fault.message}", may_have_run=False) from None
+        self._login_first = False
+        self._ready = self.loop.create_future()
+        self._check_ready()
+        if self._gone.done() and not self._ready.done():
+            raise self._gone.result() or LinkError(_CLOSED)
+        await self._ready
+
     def _pong(self, name: str) -> None:
-        if name in (WELCOME, HELLO) and not self._probed:
-            self.extended = name == WELCOME
+        if name in (WELCOME, HELLO, LOGIN_FIRST) and not self._probed:
+            self.extended = name != HELLO
+            self._login_first = name == LOGIN_FIRST
             self._probed = True
             self._check_ready()
             return
@@ -293,9 +340,11 @@ _PLAIN: Final = Waiting(lambda _data, _start, _end: Odd, lambda raw: raw, None)
 
 
 @asynccontextmanager
-async def open_session(url: str, *, limits: Limits = DEFAULT_LIMITS) -> AsyncGenerator[NodeSession, None]:
-    """Connect to a host of Qt Remote Objects without the object model."""
-    session = NodeSession(limits)
+async def open_session(
+    url: str, *, token: str = "", limits: Limits = DEFAULT_LIMITS
+) -> AsyncGenerator[NodeSession, None]:
+    """Connect to a host of Qt Remote Objects without the object model; with *token*, ``NAME.SECRET``, log in."""
+    session = NodeSession(limits, credential=Credential(token=token))
     await session.open(url)
     try:
         yield session

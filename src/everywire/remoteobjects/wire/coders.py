@@ -212,6 +212,15 @@ def invoke_decoder(types: Types, event: Any, *, token: bool) -> Callable[[Any, b
     return run_source(source, {**_helpers(types), **_unpackers(formats), "odd": None, "event": event})["decode"]  # type: ignore[no-any-return]
 
 
+def invoke_start(node: Type, head: bytes) -> tuple[bytes, int]:
+    """Return the bytes before the one argument of an invoke, and the frame's size; nothing and 0 when that varies."""
+    kind, code = kind_of(node)
+    if kind not in ("fixed", "enum"):
+        return b"", 0
+    size = struct.calcsize(f"<I{len(head)}sI{code}ii")
+    return struct.pack("<I", size - 4) + head, size
+
+
 @lru_cache(maxsize=4096)
 def change_decoder(node: Type, event: Any) -> Callable[[Any, bytes, int, int], Any]:
     """Return `decode(route, data, start, end)` for a property's new value, making *event*(route, (value,))."""

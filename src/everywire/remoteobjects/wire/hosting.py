@@ -118,9 +118,9 @@ class HostedObject:
 
         def tell(value: Any) -> None:
             if links:
-                frame = encode(value)
+                frame, alone = encode(value), len(links) == 1
                 for link in links:
-                    link.outbox.put_change(key, frame)
+                    link.outbox.put_change(key, frame, alone=alone)
 
         state = self.publication.object._everywire
         self._disconnects.append(state.listen(member.name, tell, first=True))
@@ -136,9 +136,9 @@ class HostedObject:
 
         def tell(*arguments: Any) -> None:
             if links:
-                frame = encode(*arguments)
+                frame, alone = encode(*arguments), len(links) == 1
                 for link in links:
-                    link.outbox.put_signal(frame)
+                    link.outbox.put_signal(frame, alone=alone)
 
         handle: Signal[*tuple[Any, ...]] = type(self.publication.object).__everywire_declared__[member.name]
         self._disconnects.append(handle.bound(self.publication.object).attach(tell, first=True))
@@ -177,13 +177,19 @@ def slot_door(publication: Publication, member: Member) -> Door:
 
 
 def stream_door(publication: Publication, member: Member) -> Door:
-    """Return the door of a stream; its items have no frame of their own, so it has no reply."""
+    """Return the door of a stream: it lifts its arguments, and has no reply, for items have no frame of their own."""
+    check, types = compile_check(member), [parameter.type for parameter in member.parameters]
+
+    def lift_and_check(raw: tuple[Any, ...]) -> tuple[Any, ...]:
+        lifted = [lift(node, value) for node, value in zip(types, raw, strict=False)]
+        return check((*lifted, *raw[len(lifted) :]))
+
     return Door(
         publication.name,
         member,
         owner=publication.object,
         method=getattr(publication.object, member.name),
-        check=compile_check(member),
+        check=lift_and_check,
         reply=lambda _token, _value: b"",
         policy=publication.policy,
         suspends=True,

@@ -7,6 +7,7 @@ started again may count its members differently.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -18,18 +19,32 @@ from everywire.model.compile import compile_check
 from everywire.model.contract import DEFAULT_TIMEOUT
 from everywire.model.properties import Readable
 from everywire.model.signals import Signal
-from everywire.model.types import AnyType, OptionalOf, Type, equal
+from everywire.model.types import AnyType, OptionalOf, Type
 from everywire.remoteobjects.codec import CallKind, Invoke, Packet, PropertyChange
-from everywire.remoteobjects.engine import Engine, Heard, Waiting, change_head, invoke_head, reply_head, serials
-from everywire.remoteobjects.wire.coders import call_frame, change_decoder, invoke_decoder, reply_decoder, slot_maker
+from everywire.remoteobjects.engine import (
+    IGNORED,
+    Engine,
+    Heard,
+    Waiting,
+    change_head,
+    invoke_head,
+    reply_head,
+    serials,
+)
+from everywire.remoteobjects.wire.coders import (
+    call_frame,
+    change_decoder,
+    invoke_decoder,
+    invoke_start,
+    reply_decoder,
+    slot_maker,
+)
 from everywire.remoteobjects.wire.layout import Layout, adapt, loosened
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
 from everywire.remoteobjects.wire.typenames import Foreign, Sent
+from everywire.runtime.channel import GRACE, too_large
 from everywire.runtime.matching import differences
-from everywire.runtime.replica import ReplicaLink, ReplicaState, named, shape
-
-GRACE: Final = 2.0
-"""Seconds that a caller waits longer than the host may take."""
+from everywire.runtime.replica import ReplicaLink, named, shape
 
 
 class Link(Protocol):
@@ -68,7 +83,7 @@ class Link(Protocol):
 class Route:
     """Where a signal or property change goes."""
 
-    __slots__ = ("decode", "lift", "tell")
+    __slots__ = ("decode", "echo", "echo_size", "lift", "tell")
 
     def __init__(
         self,
@@ -77,6 +92,8 @@ class Route:
         tell: Callable[..., None],
     ) -> None:
         self.decode, self.lift, self.tell = decode, lift_, tell
+        self.echo, self.echo_size = b"", 0
+        """How the frame begins that follows each change and repeats it, and its size; nothing when that varies."""
 
 
 PUSH_TIMEOUT: Final = DEFAULT_TIMEOUT + GRACE
@@ -90,12 +107,8 @@ class Misfit(msgspec.Struct, frozen=True, gc=False):
     problem: str
 
 
-class Ignored:
-    """The event for a notify signal: the property change before it has said everything."""
-
-
-IGNORED: Final = Ignored()
 _NOTIFY: Final = Route(lambda _route, _data, _start, _end: IGNORED, lambda arguments: arguments, lambda: None)
+"""A property's notify signal: the change before it has said everything."""
 
 
 class Channel:
@@ -123,8 +136,13 @@ class Channel:
 
     def too_large(self, size: int) -> Any:
         """Return a call that has failed because its frame of *size* bytes would make a host like us hang up."""
-        text = f"a call of {size} bytes is larger than Limits.frame allows; raise it at both ends"
-        return self._failed(Fault(Code.RESOURCE_EXHAUSTED, text, may_have_run=False))
+        return self._failed(too_large(size))
+
+    def bounded(self, frame: bytes) -> bytes:
+        """Return *frame*, which is no call; raise Fault when it would make a host like us hang up."""
+        if self.link is not None and len(frame) - 4 > self.link.engine.max_frame:
+            raise too_large(len(frame))
+        return frame
 
     def sweep(self) -> None:
         """See that calls meet their deadlines."""
@@ -168,7 +186,7 @@ class Channel:
         for name, member in wanted.members.items():
             self._bind_member(link, instance, name, member)
         self._route(link, reply_head(self.replica.name), self.waiting)
-        self._take(instance, decoded)
+        self.replica.take(decoded)
         return instance
 
     def detach(self, fault: Fault) -> None:
@@ -195,18 +213,18 @@ class Channel:
         frame = call_frame(types, invoke_head(self.replica.name, call, index), serial, arguments)  # may raise
         if len(frame) - 4 > link.engine.max_frame:
             return self.too_large(len(frame))
+        link.join(frame)  # may raise: only then is there somebody who waits
         pending = link.pending()
         pending.link = self
         self.waiting[serial] = (Waiting(reply_decoder(None), lambda _: None, PUSH_TIMEOUT), pending)
         self.sweep()
-        link.join(frame)
         return pending
 
     def write_frame(self, member: Member, value: Any) -> bytes:
         """Return the frame of a property write, which Qt does not answer."""
         index = self._layout.properties[member.name]
         head = invoke_head(self.replica.name, CallKind.WRITE_PROPERTY, index)
-        return call_frame((self.sent_type(member),), head, -1, (value,))
+        return self.bounded(call_frame((self.sent_type(member),), head, -1, (value,)))
 
     def push_index(self, member: Member) -> int | None:
         """Return the index of the push method of *member*, if the host has one."""
@@ -231,16 +249,15 @@ class Channel:
 
     def _bind_property(self, link: Link, instance: Object, handle: Readable[Any], member: Member) -> None:
         state, node = instance._everywire, member.type
-
-        def tell(value: Any) -> None:
-            handle.receive(state, value)
-
+        tell = partial(handle.receive, state)
         route = Route(change_decoder(node, Heard), lambda raw: (lift(node, raw[0]),), tell)
         own = self.replica.name
         self._route(link, change_head(own, self._layout.properties[member.name]), route)
         notify = self._layout.notifies.get(member.name)
         if notify is not None:
-            self._route(link, invoke_head(own, CallKind.METHOD, notify), _NOTIFY)
+            head = invoke_head(own, CallKind.METHOD, notify)
+            self._route(link, head, _NOTIFY)
+            route.echo, route.echo_size = invoke_start(node, head)
 
     def _bind_signal(self, link: Link, instance: Object, handle: Signal[*tuple[Any, ...]], member: Member) -> None:
         types = tuple(parameter.type for parameter in member.parameters)
@@ -308,17 +325,6 @@ class Channel:
                 problem = f"{member.name}: {error}"
                 raise SignatureMismatch(f"{self.replica.name} at {self.replica.url}:", (problem,)) from error
         return found
-
-    def _take(self, instance: Object, values: dict[str, Any]) -> None:
-        """As Qt does: all values, then the state, then one change for each property that really differs."""
-        state, declared = instance._everywire, type(instance).__everywire_declared__
-        first = not state.values
-        changed = {name: v for name, v in values.items() if not equal(v, state.values.get(name, MISSING))}
-        state.values.update(changed)
-        self.replica.become(ReplicaState.VALID)
-        for name, value in () if first else changed.items():
-            handle: Any = declared[name]
-            handle._announce(state, value)
 
     def _route(self, link: Link, head: bytes, route: Any) -> None:
         link.engine.routes[head] = route
