@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from everywire.cli.command import everywire
+from tests.cli.hosts import hosting
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,12 +75,15 @@ def start() -> Iterator[Callable[..., Program]]:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[str]:
     """The address of `lab.py`."""
-    with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, str(Path(__file__).with_name("lab.py")), f"local:{directory}/lab"]
-        host = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert host.stdout is not None
-        yield host.stdout.readline().strip()
-        host.communicate(timeout=15)
+    with hosting("lab.py") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Iterator[str]:
+    """The address of `zoo.py`."""
+    with hosting("zoo.py") as url:
+        yield url
 
 
 @pytest.fixture

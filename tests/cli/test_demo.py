@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import pytest
 from click.testing import Result
 
 import everywire.cli.demo.showing
+from everywire.cli import ending
 from everywire.cli.demo import crew, showing
 from everywire.cli.demo.guests import Visit
 from everywire.cli.demo.invitation import everywire_command, invitation
@@ -23,7 +25,7 @@ from everywire.cli.plant import LIMIT, Mode, Pump, Thermostat
 from everywire.errors import LinkError, MissingExtra
 
 Start = Callable[..., Any]
-USERS = ["memory", "local", "tcp", "tcp", "local"]
+USERS = ["memory", "local", "local", "tcp", "tcp", "http", "http", "http+local", "local"]
 
 
 def table(lines: list[str]) -> list[list[str]]:
@@ -43,7 +45,7 @@ def test_once_uses_every_wire_with_a_real_qt_program_and_all_agree(start: Start,
     assert (demo.code, err) == (Exit.OK, "")
     rows = table(out.splitlines())
     assert [row[0] for row in rows] == [*USERS, "local → tcp"]
-    assert rows[4][1] == "a PySide6 program"
+    assert [row[1] for row in rows[5:9]] == ["Python, no class", "curl", "curl --unix-socket", "a PySide6 program"]
     assert {row[-1] for row in rows} == {"yes"}
     assert {row[-2] for row in rows} == {"33.3 roof"}
     assert out.endswith("All agree with what the plant holds.\n")
@@ -55,9 +57,29 @@ def test_once_without_qt_has_no_qt_program(start: Start, tmp_path: Path) -> None
     out, err = demo.end()
     assert (demo.code, err) == (Exit.OK, "")
     rows = table(out.splitlines())
-    assert [row[0] for row in rows] == [*USERS[:4], "local → tcp"]
+    assert [row[0] for row in rows] == [*USERS[:-1], "local → tcp"]
     assert {row[-1] for row in rows} == {"yes"}
     assert f"local:{tmp_path}/everywire-" in out
+
+
+def test_without_curl_a_line_says_how_to_get_it(start: Start, tmp_path: Path) -> None:
+    demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path), PATH=str(tmp_path))
+    out, err = demo.end()
+    assert (demo.code, err) == (Exit.OK, "")
+    assert "curl is not installed, so it takes no part: apt install curl\n" in out
+    assert [row[0] for row in table(out.splitlines())] == [*USERS[:6], "local → tcp"]
+
+
+def test_without_the_http_extra_its_rows_are_left_out(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules |= dict.fromkeys(('starlette', 'uvicorn', 'httptools', 'websockets'))\n"
+    )
+    demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path), PYTHONPATH=str(tmp_path))
+    out, err = demo.end()
+    assert (demo.code, err) == (Exit.OK, "")
+    assert "The http wire is not installed: pip install 'everywire[http]'\n" in out
+    assert "http:" not in out
+    assert [row[0] for row in table(out.splitlines())] == [*USERS[:5], "local → tcp"]
 
 
 def test_a_pyside6_that_cannot_be_imported_is_told_in_a_line(start: Start, tmp_path: Path) -> None:
@@ -111,6 +133,14 @@ def test_what_differs_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_it_stays_up_and_what_it_invites_to_works_until_ctrl_c(start: Start, tmp_path: Path) -> None:
     demo = start("demo", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
     shown = "\n".join(demo.lines_until("Ctrl-C ends it."))
+    (page,) = re.findall(r"^(http://\S+/) has links", shown, re.MULTILINE)
+    assert "thermostat/properties/target" in shell(f"curl -s {page}")
+    curls = [line.strip() for line in re.findall(r"^  curl .*$", shown, re.MULTILINE)]
+    assert json.loads(shell(f"{curls[1]} -s")) == 25
+    assert json.loads(shell(f"{curls[2]} -s")) >= 0
+    assert json.loads(shell(f"{curls[0]} -s"))["target"] == 25
+    events = shell(f"{curls[3]} -s | head -n 3")
+    assert "data:" in events
     commands = [line.strip() for line in re.findall(r"^  \S*everywire .*$", shown, re.MULTILINE)]
     assert [re.split("everywire ", command, maxsplit=1)[1].split()[0] for command in commands] == [
         "get", "set", "watch", "call",
@@ -143,14 +173,18 @@ def test_a_host_that_dies_ends_the_demo_with_the_reason(start: Start, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_in_the_middle_leaves_nothing_behind(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_the_middle_leaves_nothing_behind(start: Start, tmp_path: Path, times: int) -> None:
     demo = start("demo", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
     demo.lines_until("One process")
     children = children_of(demo.process.pid)
-    demo.interrupt()
+    for _ in range(times):
+        demo.interrupt()
     _, err = demo.end()
     assert (demo.code, err) == (Exit.INTERRUPTED, "")
     assert children
+    while times > 1 and any(Path(f"/proc/{child}").exists() for child in children):
+        pass  # it has not waited for them
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     assert list(tmp_path.iterdir()) == []
 
@@ -175,6 +209,18 @@ async def test_the_reason_of_a_death_is_its_last_line() -> None:
         async with crew.crew() as people:
             worker = await people.start("the failing one", "-c", "raise ValueError('of this')")
             await worker.line()
+
+
+async def test_a_second_ctrl_c_leaves_neither_a_process_nor_a_file() -> None:
+    with pytest.raises(LinkError, match="the eternal one was killed by signal 9"):
+        async with crew.crew() as people:
+            worker = await people.start("the eternal one", "-c", "import signal\nprint(1, flush=True)\nsignal.pause()")
+            await worker.line()
+            (vanish,) = ending.LAST_WISHES
+            vanish()
+            assert not people.directory.exists()
+            raise await worker.died()
+    assert not ending.LAST_WISHES
 
 
 async def test_without_a_runtime_directory_a_private_one_is_made(

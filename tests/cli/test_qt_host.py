@@ -37,6 +37,12 @@ def test_a_qt_object_is_listed_read_set_and_called(cli: Cli, boiler: str) -> Non
     assert cli("call", boiler, "boiler", "ignite_with", "gas").stdout == "burning gas\n"
 
 
+def test_a_qt_object_is_shown_with_its_own_names(cli: Cli, boiler: str) -> None:
+    shown = cli("show", boiler, "boiler").stdout.splitlines()
+    assert "  set_point: f64, writable, named setPoint there" in shown
+    assert "  ignite_with(argument_0: str) -> str, named igniteWith there" in shown
+
+
 def test_a_qt_signal_is_watched(cli: Cli, boiler: str, start: Callable[..., Any]) -> None:
     watching = start("watch", boiler, "boiler", "set_point", "lit", "-n", "1")
     assert watching.line().startswith("set_point  ")

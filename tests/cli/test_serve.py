@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,26 @@ def test_an_address_open_to_others_is_refused(cli: Cli) -> None:
     assert "tcp://0.0.0.0:0 could be reached from other machines" in result.stderr
 
 
+def test_on_stdio_the_output_belongs_to_the_link_alone() -> None:
+    command = [sys.executable, "-m", "everywire", "serve", PLANT, "--on", "stdio:"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as serving:
+        assert serving.stderr is not None
+        assert serving.stderr.readline() == b"thermostat (Thermostat) is served at\n"
+        assert [serving.stderr.readline() for _ in range(2)][1] == b"Ctrl-C ends it.\n"
+        serving.send_signal(signal.SIGINT)
+        out, errors = serving.communicate(timeout=15)
+    assert (serving.returncode, errors) == (Exit.OK, b"")
+    assert b"served" not in out
+    assert "QtRO".encode("utf-16-be") in out
+
+
+def test_on_stdio_it_ends_with_the_program_that_started_it() -> None:
+    command = [sys.executable, "-m", "everywire", "serve", PLANT, "--on", "stdio:"]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=15, check=False)
+    assert ended.returncode == Exit.OK
+    assert ended.stderr.splitlines()[-1] == b"Ctrl-C ends it."
+
+
 @pytest.mark.parametrize(
     "target,message",
     [
@@ -144,15 +166,27 @@ def test_an_unknown_class_raises_a_model_error() -> None:
         load_class("json:Thermostat")
 
 
+STRANGERS = "; others are strangers, who get nothing"
+
+
 @pytest.mark.parametrize(
-    "url,who",
+    "url,who,guarded",
     [
-        ("local:x", "for this user and root"),
-        ("qtro+tcp://127.0.0.1:1", "for everybody on this machine"),
-        ("tls://host:1", "for clients whose certificate is known"),
-        ("memory:x", "for this process"),
-        ("stdio:", ""),
+        ("local:x", "for this user and root", "for this user and root"),
+        ("memory:x", "for this process", "for this process"),
+        ("stdio:", "", ""),
+        ("qtro+tcp://127.0.0.1:1", "for everybody on this machine, anonymously", "for who has a token"),
+        ("tcp://localhost:1", "for everybody on this machine, anonymously", "for who has a token"),
+        (
+            "tcp://0.0.0.0:1",
+            f"for everybody on this machine, anonymously{STRANGERS}",
+            "for who has a token, in clear text",
+        ),
+        ("tls://[::1]:1?cert=c", "for everybody on this machine, anonymously", "for who has a token"),
+        ("tls://host:1?cert=c", f"for everybody on this machine, anonymously{STRANGERS}", "for who has a token"),
+        ("tls://host:1?ca=c", "for clients whose certificate is known", "for who has a token or a listed certificate"),
     ],
 )
-def test_the_banner_says_who_may_connect(url: str, who: str) -> None:
+def test_the_banner_says_who_may_connect(url: str, who: str, guarded: str) -> None:
     assert who_may_connect(url) == who
+    assert who_may_connect(url, tokens=True) == guarded

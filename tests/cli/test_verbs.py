@@ -7,17 +7,22 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+import everywire.cli.describing
+import everywire.cli.reaching
 import everywire.cli.remote
-from everywire import Code, Fault, Node
+from everywire import Code, Fault
 from everywire.cli.exits import Exit
 from everywire.cli.printing import print_table
+from tests.cli.hosts import hosting
 
 Cli = Callable[..., Result]
 
@@ -31,6 +36,13 @@ def bad(result: Result, code: Exit) -> str:
     assert (result.exit_code, result.stdout) == (code, ""), result.output
     assert "Traceback" not in result.stderr
     return result.stderr
+
+
+@pytest.fixture(scope="module", params=["local", "http"])
+def lab(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of `lab.py`, on wires of two kinds; `test_wires.py` has all of them."""
+    with hosting("lab.py", request.param) as url:
+        yield url
 
 
 # -------------------------------------------------------------------------------------------------------- list, get
@@ -139,7 +151,7 @@ def test_what_the_policy_forbids_has_a_code_of_its_own(cli: Cli, lab: str) -> No
         (["call", "{lab}", "lab", "echo_byte", "256"], "echo_byte(byte): 256 is not within 0 and 255 (u8)"),
         (["set", "{lab}", "lab", "number", "11"], "number: 11 is not within -10 and 10"),
         (["set", "{lab}", "lab", "color", "blue"], "color: expected Color (RED, GREEN), got 'blue'."),
-        (["set", "{lab}", "lab", "fixed", "no"], "fixed is read-only"),
+        (["set", "{lab}", "lab", "fixed", "no"], "fixed is read-only; Lab lets you set number, ratio, label, color"),
         (["watch", "{lab}", "lab", "ticket"], "Did you mean 'ticked'?"),
         (["get", "lokal:x", "lab"], "'lokal:x' is not an address everywire knows; addresses look like local:climate"),
         (["get", "tcp://127.0.0.1", "lab"], "needs a host and a port, as in tcp://127.0.0.1:65213"),
@@ -164,7 +176,7 @@ def test_nobody_there_is_told_by_every_verb(cli: Cli, tmp_path: Path, verb: str)
 
 
 def test_a_listener_that_says_nothing_is_given_up(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(everywire.cli.remote, "PATIENCE", 0.2)
+    monkeypatch.setattr(everywire.cli.reaching, "PATIENCE", 0.2)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{tmp_path}/silent")
         silent.listen()
@@ -182,7 +194,7 @@ def test_a_listener_of_another_protocol_is_told(cli: Cli, tmp_path: Path) -> Non
                 peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
                 peer.recv(1000)
 
-        answering = threading.Thread(target=answer)
+        answering = threading.Thread(target=answer, daemon=True)
         answering.start()
         bad(cli("get", f"local:{tmp_path}/other", "lab"), Exit.NO_CONNECTION)
         answering.join()
@@ -197,15 +209,6 @@ def test_an_unexpected_error_is_one_line_unless_debugged(cli: Cli, lab: str, mon
     assert error == "everywire: ZeroDivisionError: by nothing (a bug, or a class that failed; --debug shows where)\n"
     assert "Traceback (most recent call last)" in cli("get", lab, "lab", "--debug").stderr
     assert "Traceback (most recent call last)" in cli("--debug", "get", lab, "lab").stderr
-
-
-def test_a_reader_that_went_away_ends_the_command_quietly(cli: Cli, lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(*_: Any) -> None:
-        raise BrokenPipeError(32, "Broken pipe")
-
-    monkeypatch.setattr(everywire.cli.remote, "print_table", closed)
-    result = cli("list", lab)
-    assert (result.exit_code, result.stderr) == (1, "")
 
 
 # ----------------------------------------------------------------------------------------------------------- waiting
@@ -260,7 +263,7 @@ def test_watch_tells_when_the_link_is_lost_and_back(start: Callable[..., Any], t
     start(*serve)
     assert watching.process.stderr.readline() == f"everywire: pump at {url} is back\n"
     watching.process.terminate()
-    assert watching.code == Exit.INTERRUPTED
+    assert watching.code == Exit.TERMINATED
 
 
 def test_ctrl_c_ends_a_stream(start: Callable[..., Any], lab: str) -> None:
@@ -277,21 +280,50 @@ class Refusing:
 
     offered = ("secret",)
 
-    async def attach(self, replica: Any, *, patient: bool) -> None:
+    async def contract(self, name: str) -> Any:
         raise Fault(Code.PERMISSION_DENIED, "not for you")
 
 
 async def test_an_object_whose_contract_cannot_be_read_has_none() -> None:
     session: Any = Refusing()
-    assert await everywire.cli.remote._contract_of(session, Node(), "local:x", "secret") is None
+    assert await everywire.cli.reaching.contract_if_told(session, "local:x", "secret") is None
 
 
 def test_a_host_that_refuses_the_object_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise Fault(Code.PERMISSION_DENIED, "not for you")
 
-    monkeypatch.setattr(everywire.cli.remote, "connect", refuse)
+    monkeypatch.setattr(everywire.cli.reaching, "connect", refuse)
     assert "PERMISSION_DENIED: not for you" in bad(cli("get", "local:x", "lab"), Exit.REFUSED)
+
+
+@pytest.fixture
+def bare(start: Callable[..., Any], tmp_path: Path) -> str:
+    """The address of an object without members."""
+    (tmp_path / "bare.py").write_text("from everywire import Object\n\n\nclass Bare(Object): ...\n")
+    serving = start("serve", "bare:Bare", "--on", f"local:{tmp_path}/bare", "--json", PYTHONPATH=str(tmp_path))
+    serving.line()
+    return f"local:{tmp_path}/bare"
+
+
+def test_an_object_without_members_has_nothing_to_watch(cli: Cli, bare: str) -> None:
+    error = bad(cli("watch", bare, "bare"), Exit.USAGE)
+    assert error == "everywire: Bare has neither properties nor signals to watch\n"
+    assert good(cli("get", bare, "bare")) == "PROPERTY  VALUE\n"
+    assert good(cli("show", bare, "bare")) == "bare (Bare)\n"
+    assert "it has none" in bad(cli("call", bare, "bare", "x"), Exit.USAGE)
+
+
+def test_a_host_that_shows_nothing_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def empty(url: str, timeout: float) -> AsyncIterator[Any]:
+        yield SimpleNamespace(offered=())
+
+    monkeypatch.setattr(everywire.cli.remote, "opened", empty)
+    monkeypatch.setattr(everywire.cli.describing, "opened", empty)
+    told = "everywire: local:x offers no objects that you may see\n"
+    assert [cli("list", "local:x").stderr, cli("show", "local:x").stderr] == [told, told]
+    assert [cli(verb, "local:x", "--json").stdout for verb in ("list", "show")] == ["[]\n", "{}\n"]
 
 
 # ------------------------------------------------------------------------------------------------------------ tables

@@ -53,10 +53,26 @@ def read_value(node_owner: str, parameter: Parameter, text: str) -> Any:
     """Return *text* as a value for *parameter*; ``-`` reads JSON from the standard input. Raises ModelError."""
     try:
         if text == FROM_STDIN:
-            return from_json(parameter.type, parse_json(sys.stdin.read()))
+            return from_json(parameter.type, parse_json(_read_stdin()))
+        text.encode()
         return from_text(parameter.type, text)
+    except UnicodeEncodeError:
+        raise ModelError(f"{node_owner}: the word is not UTF-8") from None
     except ModelError as error:
         raise ModelError(f"{node_owner}: {error}") from None
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise ModelError("the standard input is closed, and - reads it")
+    try:
+        text = sys.stdin.read()
+        text.encode()  # some locales let anything in
+    except UnicodeError as error:
+        raise ModelError(f"the standard input is not UTF-8: {error}") from None
+    except OSError as error:
+        raise ModelError(f"the standard input cannot be read: {error.strerror}") from None
+    return text
 
 
 def _give(given: dict[str, str], member: Member, name: str, value: str) -> None:

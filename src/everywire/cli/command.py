@@ -1,104 +1,36 @@
-"""The command line as click sees it: verbs, their options, and how an error becomes a line and an exit code."""
+"""The verbs, as click sees them; what each of them does is in a module that is loaded when the verb is used."""
 
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
 import everywire as package
-from everywire.cli.exits import MEANINGS, Exit, exit_of, suggestion
-from everywire.errors import EverywireError
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:3d}  {meaning}" for code, meaning in MEANINGS.items())
-DEBUG: Final = "everywire.debug"
-
-
-class Verbs(click.Group):
-    """The verbs; turns every error into one line that says what, why and what to do."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb; exit with the code that its error stands for."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            ctx.exit(Exit.INTERRUPTED)
-        except EverywireError as error:
-            self._tell(ctx, str(error))
-            ctx.exit(exit_of(error))
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
-        except Exception as error:  # noqa: BLE001  a person gets a line, not a traceback
-            self._tell(ctx, f"{type(error).__name__}: {error} (a bug, or a class that failed; --debug shows where)")
-            ctx.exit(Exit.BUG)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb; an unknown one is answered with the nearest."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            ctx.fail(f"there is no verb {args[0]!r}.{suggestion(args[0], self.commands)}")
-        return super().resolve_command(ctx, args)
-
-    def _tell(self, ctx: click.Context, text: str) -> None:
-        from everywire.cli.values import to_text  # not before it is needed: it loads the model
-
-        if ctx.meta.get(DEBUG):
-            traceback.print_exc()
-        print(f"everywire: {to_text(text)}", file=sys.stderr)
-
-
-class WithNumbers(click.Command):
-    """A verb whose arguments may be negative numbers; click by itself takes them for options."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line; what looks like an option and is no number is refused."""
-        options = args[: args.index("--")] if "--" in args else args
-        rest = super().parse_args(ctx, list(args))
-        words: str | tuple[str, ...] = ctx.params.get("words") or ()
-        for word in (words,) if isinstance(words, str) else words:
-            if word in options and word.startswith("-") and len(word) > 1 and not _is_number(word):
-                known = [name for parameter in self.params for name in parameter.opts]
-                near = suggestion(word, known)
-                ctx.fail(f"there is no option {word}.{near} After -- values may begin with a dash.")
-        return rest
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return word[1:3].lower() == "0x"
-    return True
-
-
-def _debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  click calls it
-    if wanted:
-        ctx.find_root().meta[DEBUG] = True
-
-
-debug_option: Final = click.option(
-    "--debug", is_flag=True, expose_value=False, callback=_debug, help="Show the traceback of an error."
+from everywire.cli.exits import Exit
+from everywire.cli.grammar import (
+    EPILOG,
+    Verbs,
+    WithNumbers,
+    count_option,
+    debug_option,
+    json_option,
+    offered,
+    remote_options,
 )
-json_option: Final = click.option("--json", "json", is_flag=True, help="Print JSON, one value a line, for scripts.")
-timeout_option: Final = click.option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="S",
-    help="Seconds to wait for the host and the object; by default one attempt is made.",
-)
-count_option: Final = click.option("-n", "count", type=click.IntRange(min=1), help="End after so many lines.")
+from everywire.cli.tokens import token_verbs
+
+SHELLS: Final = ("bash", "zsh", "fish")
+
+url_argument: Final = click.argument("url", shell_complete=offered("urls"))
+object_argument: Final = click.argument("object_name", metavar="OBJECT", shell_complete=offered("objects"))
 
 
-def remote_options(function: F) -> F:
-    """Give a verb the options that all verbs on remote objects have."""
-    return json_option(timeout_option(debug_option(function)))
+def names_argument(metavar: str, source: str) -> Callable[[Any], Any]:
+    """Return the argument for any number of members, completed by *source*."""
+    return click.argument("names", metavar=f"[{metavar}]...", nargs=-1, shell_complete=offered(source))
 
 
 @click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -107,30 +39,46 @@ def remote_options(function: F) -> F:
 def everywire() -> None:
     """Serve objects, and use them wherever they are.
 
-    A URL is local:NAME, tcp://HOST:PORT or tls://HOST:PORT?ca=FILE; the object is named beside it.
+    A URL is local:NAME, tcp://HOST:PORT, tls://HOST:PORT?ca=FILE or http://HOST:PORT; the object is named beside it.
+    Where a host demands a login, add token=FILE to the URL's settings, or let EVERYWIRE_TOKEN name the file.
     """
 
 
+everywire.add_command(token_verbs)
+
+
 @everywire.command("serve")
-@click.argument("target", metavar="MODULE:CLASS")
+@click.argument("target", metavar="MODULE:CLASS", shell_complete=offered("classes"))
 @click.option("--name", metavar="N", help="Name of the object; by default that of the class.")
-@click.option("--on", "urls", metavar="URL", multiple=True, required=True, help="Where to listen; may be repeated.")
+@click.option(
+    "--on",
+    "urls",
+    metavar="URL",
+    multiple=True,
+    required=True,
+    shell_complete=offered("places"),
+    help="Where to listen; may be repeated.",
+)
+@click.option("--tokens", metavar="FILE", help="Demand a login by an entry of this file; see 'everywire token'.")
+@click.option("--audit", metavar="FILE", help="Where each denial leaves a line; by default the standard error.")
+@click.option("--insecure", is_flag=True, help="Listen where others may come, without encryption and logins.")
 @json_option
 @debug_option
-def serve_verb(target: str, name: str | None, urls: Sequence[str], *, json: bool) -> None:
+def serve_verb(target: str, name: str | None, urls: Sequence[str], *, json: bool, **guards: Any) -> None:
     r"""Serve an object of a class until Ctrl-C.
 
     \b
     everywire serve everywire.cli.plant:Thermostat --name hall --on local:climate --on tcp://127.0.0.1:65213
+    everywire serve plant:Boiler --on 'tls://0.0.0.0:65214?cert=host.pem&key=host.key' --tokens tokens.json
     """
-    from everywire.cli.hosting import serve
+    from everywire.cli.hosting import Guards, serve
     from everywire.cli.looping import run
 
-    run(serve(target, name, urls, json=json), fast=True)
+    run(serve(target, name, urls, Guards(**guards), json=json), fast=True)
 
 
 @everywire.command("list")
-@click.argument("url")
+@url_argument
 @remote_options
 def list_verb(url: str, *, json: bool, timeout: float) -> None:
     """List the objects at a URL."""
@@ -140,38 +88,57 @@ def list_verb(url: str, *, json: bool, timeout: float) -> None:
     run(list_objects(url, timeout=timeout, json=json))
 
 
+@everywire.command("show")
+@url_argument
+@click.argument("object_name", metavar="[OBJECT]", required=False, shell_complete=offered("objects"))
+@names_argument("MEMBER", "members")
+@remote_options
+def show_verb(url: str, object_name: str | None, names: Sequence[str], *, json: bool, timeout: float) -> None:
+    """Show what an object, or every object at a URL, is made of.
+
+    Types, units, ranges, defaults, docs, timeouts, and the structs and enums that they use. With --json the contract as
+    it travels on the wires.
+    """
+    from everywire.cli.describing import show
+    from everywire.cli.looping import run
+
+    run(show(url, object_name, names, timeout=timeout, json=json))
+
+
 @everywire.command("get")
-@click.argument("url")
-@click.argument("object_name", metavar="OBJECT")
-@click.argument("names", metavar="[PROPERTY]...", nargs=-1)
+@url_argument
+@object_argument
+@names_argument("PROPERTY", "properties")
 @remote_options
 def get_verb(url: str, object_name: str, names: Sequence[str], *, json: bool, timeout: float) -> None:
     """Read properties, all by default."""
     from everywire.cli.looping import run
-    from everywire.cli.remote import Target, get
+    from everywire.cli.reaching import Target
+    from everywire.cli.remote import get
 
     run(get(Target(url, object_name, timeout, json), names))
 
 
 @everywire.command("set", cls=WithNumbers, context_settings={"ignore_unknown_options": True})
-@click.argument("url")
-@click.argument("object_name", metavar="OBJECT")
-@click.argument("name", metavar="PROPERTY")
-@click.argument("words", metavar="VALUE", nargs=1)
+@url_argument
+@object_argument
+@click.argument("name", metavar="PROPERTY", shell_complete=offered("writable"))
+@click.argument("words", metavar="VALUE", nargs=1, shell_complete=offered("values"))
 @remote_options
 def set_verb(url: str, object_name: str, name: str, words: str, *, json: bool, timeout: float) -> None:
     """Set a property; print the value that the object then has."""
     from everywire.cli.looping import run
-    from everywire.cli.remote import Target, set_property
+    from everywire.cli.reaching import Target
+    from everywire.cli.remote import set_property
 
     run(set_property(Target(url, object_name, timeout, json), name, words))
 
 
 @everywire.command("call", cls=WithNumbers, context_settings={"ignore_unknown_options": True})
-@click.argument("url")
-@click.argument("object_name", metavar="OBJECT")
-@click.argument("slot")
-@click.argument("words", metavar="[VALUE|NAME=VALUE]...", nargs=-1)
+@url_argument
+@object_argument
+@click.argument("slot", shell_complete=offered("slots"))
+@click.argument("words", metavar="[VALUE|NAME=VALUE]...", nargs=-1, shell_complete=offered("arguments"))
 @count_option
 @remote_options
 def call_verb(
@@ -183,15 +150,16 @@ def call_verb(
     - reads JSON from the standard input. A stream prints one line for each item until Ctrl-C or -n.
     """
     from everywire.cli.looping import run
-    from everywire.cli.remote import Target, call
+    from everywire.cli.reaching import Target
+    from everywire.cli.remote import call
 
     run(call(Target(url, object_name, timeout, json), slot, words, count=count))
 
 
 @everywire.command("watch")
-@click.argument("url")
-@click.argument("object_name", metavar="OBJECT")
-@click.argument("names", metavar="[MEMBER]...", nargs=-1)
+@url_argument
+@object_argument
+@names_argument("MEMBER", "heard")
 @count_option
 @remote_options
 def watch_verb(
@@ -202,9 +170,41 @@ def watch_verb(
     The present values come first and are not counted by -n. Without members all are watched.
     """
     from everywire.cli.looping import run
-    from everywire.cli.remote import Target, watch
+    from everywire.cli.reaching import Target
+    from everywire.cli.remote import watch
 
     run(watch(Target(url, object_name, timeout, json), names, count=count))
+
+
+@everywire.command("doctor")
+@json_option
+@debug_option
+def doctor_verb(*, json: bool) -> None:
+    """Try every wire on this machine, and say what is missing.
+
+    Exit code 0 when all that is installed works.
+    """
+    from everywire.cli.doctor import doctor
+    from everywire.cli.looping import run
+
+    if not run(doctor(json=json)):
+        sys.exit(Exit.FAULT)
+
+
+@everywire.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+@debug_option
+def completion_verb(shell: str) -> None:
+    r"""Print a script that completes the words of this command.
+
+    \b
+    bash, in ~/.bashrc:   eval "$(everywire completion bash)"
+    zsh, in ~/.zshrc:     eval "$(everywire completion zsh)"
+    fish:                 everywire completion fish > ~/.config/fish/completions/everywire.fish
+    """
+    from everywire.cli.completing import script
+
+    print(script(shell), end="")
 
 
 @everywire.command("demo")

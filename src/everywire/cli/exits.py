@@ -7,6 +7,7 @@ import enum
 from collections.abc import Collection
 from typing import Final
 
+from everywire.cli import ending
 from everywire.errors import Code, EverywireError, Fault, InsecureBind, LinkError, RemoteProtocolError
 
 
@@ -19,17 +20,25 @@ class Exit(enum.IntEnum):
     NO_CONNECTION = 3
     REFUSED = 4
     BUG = 70
-    INTERRUPTED = 130
+    OUTPUT = ending.OUTPUT
+    HANGUP = ending.HANGUP
+    INTERRUPTED = ending.CTRL_C
+    PIPE = ending.PIPE
+    TERMINATED = 128 + 15
 
 
 MEANINGS: Final = {
     Exit.OK: "done",
-    Exit.FAULT: "the call was answered with an error",
+    Exit.FAULT: "the call was answered with an error (demo: not all agreed; doctor: not everything works)",
     Exit.USAGE: "wrong usage: unknown object, member or option, a value of the wrong type",
     Exit.NO_CONNECTION: "no connection, or an address that cannot be served",
     Exit.REFUSED: "not allowed",
     Exit.BUG: "a bug in everywire; --debug shows where",
+    Exit.OUTPUT: "the output could not be written: a full disk, a closed stream",
+    Exit.HANGUP: "ended by a terminal that closed",
     Exit.INTERRUPTED: "ended by Ctrl-C",
+    Exit.PIPE: "nobody reads the output any more",
+    Exit.TERMINATED: "ended by SIGTERM",
 }
 
 _OF_FAULTS: Final = {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from everywire.cli.exits import listed, suggestion
 from everywire.cli.looping import until_interrupted
@@ -14,23 +18,77 @@ from everywire.errors import ModelError
 from everywire.model import Object
 from everywire.model.names import snake
 from everywire.runtime.node import Node
+from everywire.runtime.wires import Wire, wire_of
+from everywire.transport.address import is_loopback
+
+if TYPE_CHECKING:
+    from everywire.runtime.tokens import Tokens
+
+LOOK: Final = 0.1
+"""Seconds between looks whether the program that started us has gone."""
 
 
-async def serve(target: str, name: str | None, urls: Sequence[str], *, json: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """What stands between the object and strangers; *tokens* and *audit* are files."""
+
+    tokens: str | None = None
+    audit: str | None = None
+    insecure: bool = False
+
+
+async def serve(target: str, name: str | None, urls: Sequence[str], guards: Guards, *, json: bool) -> None:
     """Serve an object of the class *target* (``module:Class``) at *urls* until Ctrl-C or SIGTERM."""
     cls = load_class(target)
     name = name or snake(cls.__name__)
-    async with Node() as node:
+    if guards.audit is not None:
+        from everywire.cli.auditing import audit_to
+
+        audit_to(guards.audit)
+    tokens = None if guards.tokens is None else _tokens_of(guards.tokens)
+    async with Node(tokens=tokens) as node:
         node.publish(_make(cls, target), name)
-        addresses = await node.serve(*urls)
-        if json:
-            print_json({"object": name, "class": cls.__name__, "addresses": addresses})
-        else:
-            rows = [("  " + address, who_may_connect(address)) for address in addresses]
-            print(f"{name} ({cls.__name__}) is served at")
-            print("\n".join(plain_table(rows[0], rows[1:])))
-            print("Ctrl-C ends it.", flush=True)
-        await until_interrupted()
+        addresses = await node.serve(*(_wire_at(url, insecure=guards.insecure) for url in urls))
+        with redirect_stdout(sys.stderr if any(map(_is_stdio, addresses)) else sys.stdout):
+            if json:
+                print_json({"object": name, "class": cls.__name__, "addresses": addresses})
+            else:
+                told = zip(addresses, urls, strict=True)
+                rows = [("  " + address, who_may_connect(url, tokens=tokens is not None)) for address, url in told]
+                print(f"{name} ({cls.__name__}) is served at")
+                print("\n".join(plain_table(rows[0], rows[1:])))
+                print("Ctrl-C ends it.", flush=True)
+        await until_interrupted(_unreachable(node) if any(map(_is_stdio, addresses)) else None)
+
+
+async def _unreachable(node: Node) -> None:
+    """Wait until the node has no address any more: it had only the standard input and output, and they have ended."""
+    while node.addresses:  # noqa: ASYNC110  nodes do not tell, and this is for standard input and output alone
+        await asyncio.sleep(LOOK)
+
+
+def _is_stdio(address: str) -> bool:
+    """Return whether the standard output belongs to a link, so that nothing else may be written there."""
+    return address.partition(":")[0].rpartition("+")[2] == "stdio"
+
+
+def _tokens_of(file: str) -> Tokens:
+    from everywire.runtime.tokens import Tokens
+
+    tokens = Tokens(file)
+    if not tokens.grants:
+        advice = f"everywire token add NAME --role operator --tokens {file}"
+        print(f"everywire: {file} has no entries, so nobody can log in yet: {advice}", file=sys.stderr)
+    return tokens
+
+
+def _wire_at(url: str, *, insecure: bool) -> Wire:
+    wire = wire_of(url)
+    if not insecure or not hasattr(wire, "insecure"):
+        return wire
+    settings: Any = wire
+    allowed: Wire = replace(settings, insecure=True)
+    return allowed
 
 
 def load_class(target: str) -> type[Object]:
@@ -60,16 +118,25 @@ def load_class(target: str) -> type[Object]:
     return cls
 
 
-def who_may_connect(url: str) -> str:
-    """Return in words who the default policy lets in at *url*."""
-    scheme = url.partition(":")[0].rpartition("+")[2]
-    return {
-        "local": "for this user and root",
-        "localabstract": "for this user and root",
-        "tcp": "for everybody on this machine",
-        "tls": "for clients whose certificate is known",
-        "memory": "for this process",
-    }.get(scheme, "")
+def who_may_connect(url: str, *, tokens: bool = False) -> str:
+    """Return in words who is let in by the default policy at *url*, an address to listen at with its settings."""
+    transport = url.partition(":")[0].rpartition("+")[2]
+    if transport in ("local", "localabstract", "unix"):
+        return "for this user and root"
+    if transport == "memory":
+        return "for this process"
+    if "://" not in url:
+        return ""
+    host = url.partition("://")[2].partition("?")[0].partition("/")[0].rpartition(":")[0].strip("[]")
+    certificates = "ca=" in url.partition("?")[2]
+    near = is_loopback(host) or host == "localhost"
+    plain = "" if near or transport in ("tls", "https", "wss") else ", in clear text"
+    if tokens:
+        return f"for who has a token{' or a listed certificate' if certificates else ''}{plain}"
+    if certificates:
+        return "for clients whose certificate is known"
+    others = "" if near else "; others are strangers, who get nothing"
+    return f"for everybody on this machine, anonymously{others}"
 
 
 def _is_object_class(value: object) -> bool:

@@ -1,12 +1,18 @@
-"""Tables for people: rich on a terminal, aligned plain text everywhere else."""
+"""What people see: tables by rich on a terminal, aligned plain text everywhere else, colour only where it is wanted."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from everywire.cli.values import to_json, visible
 from everywire.errors import MissingExtra
+
+PLAIN_WIDTH: Final = 100
+"""Columns of running text in a pipe or file."""
 
 
 def print_json(value: object) -> None:
@@ -14,10 +20,34 @@ def print_json(value: object) -> None:
     print(to_json(value), flush=True)
 
 
+def on_terminal() -> bool:
+    """Return whether a person looks at the output, on a terminal that can do more than a typewriter."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def in_colour() -> bool:
+    """Return whether colours and bold letters are wanted; NO_COLOR (no-color.org) says that they are not."""
+    return on_terminal() and not os.environ.get("NO_COLOR")
+
+
+def columns() -> int:
+    """Return how wide running text may be."""
+    return shutil.get_terminal_size().columns if on_terminal() else PLAIN_WIDTH
+
+
+def styled(text: str, **style: Any) -> str:
+    """Return *text* in a style of `click.style` where colour is wanted."""
+    if not text or not in_colour():
+        return text
+    import click
+
+    return click.style(text, **style)
+
+
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
     """Print *rows* under *heads*; the columns *numbers* are aligned at the right."""
     rows = [[visible(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if on_terminal():
         _print_rich(heads, rows, numbers)
     else:
         print("\n".join(plain_table(heads, rows, numbers=numbers)), flush=True)
@@ -48,5 +78,5 @@ def _print_rich(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Se
     for head in heads:
         table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(cell) for cell in row))  # not markup: [bold] is what somebody wrote
+    Console(color_system="auto" if in_colour() else None).print(table)

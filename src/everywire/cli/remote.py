@@ -4,53 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
 
 from everywire.cli.arguments import bind, member_named, read_value
-from everywire.cli.exits import listed, suggestion
+from everywire.cli.exits import listed
+from everywire.cli.looping import needing_a_reader
 from everywire.cli.printing import print_json, print_table
+from everywire.cli.reaching import Target, connected, contract_if_told, opened, tell_if_nothing
 from everywire.cli.values import to_text, visible
-from everywire.errors import Code, Fault, LinkError, ModelError, RemoteProtocolError
-from everywire.model import Contract, Kind, Member, Object, contract_of
-from everywire.runtime.connecting import connect
-from everywire.runtime.node import Node
+from everywire.errors import ModelError
+from everywire.model import Kind, Member, Object, contract_of
 from everywire.runtime.replica import ReplicaLink, ReplicaState, link_of, members
-from everywire.runtime.wires import ClientSession, wire_of
-
-PATIENCE: Final = 15.0
-"""Seconds that a single attempt may take; a host that accepts and then says nothing is given up after them."""
-AGAIN: Final = 0.1
-"""Seconds between attempts to reach a host that one waits for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the verbs go: a URL, an object there, and how long to wait for them (0: one attempt)."""
-
-    url: str
-    name: str
-    timeout: float
-    json: bool
+from everywire.runtime.rhythm import is_locked_out
 
 
 async def list_objects(url: str, *, timeout: float, json: bool) -> None:
     """Print the objects at *url* with the class of each, where the host tells it."""
-    async with _open(url, timeout) as (session, node):
-        contracts = {name: await _contract_of(session, node, url, name) for name in session.offered or ()}
+    async with opened(url, timeout) as session:
+        contracts = {name: await contract_if_told(session, url, name) for name in session.offered or ()}
     if json:
         known = {name: (c.name, c.doc) if c else (None, None) for name, c in contracts.items()}
         print_json([{"name": name, "class": cls, "doc": doc} for name, (cls, doc) in known.items()])
     else:
         rows = [(name, c.name if c else "?", _first_line(c.doc) if c else "") for name, c in contracts.items()]
         print_table(("OBJECT", "CLASS", "DESCRIPTION"), rows)
+        tell_if_nothing(url, contracts)
 
 
 async def get(target: Target, names: Sequence[str]) -> None:
     """Print the named properties, or all; a single named one without its name."""
-    async with _connected(target) as room:
+    async with connected(target) as room:
         contract = contract_of(room)
         wanted = [member_named(contract, name, Kind.PROPERTY) for name in names] or contract.of_kind(Kind.PROPERTY)
         values = {member.name: members(room)[member.name].value for member in wanted}
@@ -60,28 +45,31 @@ async def get(target: Target, names: Sequence[str]) -> None:
     elif single:
         print(to_text(values[wanted[0].name], wanted[0].unit))
     else:
-        rows = [(m.name, to_text(values[m.name], m.unit), "writable" if m.writable else "", m.doc) for m in wanted]
+        told = [(to_text(values[m.name], m.unit), "writable" if m.writable else "") for m in wanted]
+        rows = [(m.name, *texts, _first_line(m.doc)) for m, texts in zip(wanted, told, strict=True)]
         print_table(("PROPERTY", "VALUE", "", ""), rows)
 
 
 async def set_property(target: Target, name: str, text: str) -> None:
     """Push a value and print the one that the source then holds."""
-    async with _connected(target) as room:
+    async with connected(target) as room:
         member = member_named(contract_of(room), name, Kind.PROPERTY)
         if not member.writable:
-            raise ModelError(f"{name} is read-only")
+            writable = [known.name for known in contract_of(room).of_kind(Kind.PROPERTY) if known.writable]
+            raise ModelError(f"{name} is read-only; {contract_of(room).name} lets you set {listed(writable)}")
         value = await members(room)[member.name].push(read_value(name, member.parameters[0], text))
     _print_value(target, value, member.unit)
 
 
 async def call(target: Target, name: str, words: Sequence[str], *, count: int | None) -> None:
     """Call a slot and print its result; print one line for each item of a stream, at most *count*."""
-    async with _connected(target) as room:
+    async with connected(target) as room:
         member = member_named(contract_of(room), name, Kind.SLOT)
         answer = members(room)[member.name](*bind(member, words))
         if member.stream:
             async with aclosing(answer):
-                await _print_items(target, answer, count)
+                with needing_a_reader():
+                    await _print_items(target, answer, count)
             return
         result = await answer
     if target.json or member.result is not None:
@@ -90,29 +78,42 @@ async def call(target: Target, name: str, words: Sequence[str], *, count: int | 
 
 async def watch(target: Target, names: Sequence[str], *, count: int | None) -> None:
     """Print the present values of the named properties and signals, or of all, then *count* changes and emissions."""
-    async with _connected(target) as room:
+    async with connected(target) as room:
         contract = contract_of(room)
         kinds = (Kind.PROPERTY, Kind.SIGNAL)
         wanted = [member_named(contract, name, *kinds) for name in names]
         wanted = wanted or [member for kind in kinds for member in contract.of_kind(kind)]
+        if not wanted:
+            raise ModelError(f"{contract.name} has neither properties nor signals to watch")
         width = max((len(member.name) for member in wanted), default=0)
-        heard: asyncio.Queue[tuple[Member, tuple[Any, ...]]] = asyncio.Queue()
+        heard: _Heard = asyncio.Queue()
         for member in wanted:
             _listen(room, member, heard)
-        forget = link_of(room).state_changed.connect(lambda state: _tell_state(target, state))
+        forget = link_of(room).state_changed.connect(lambda _: _tell_state(target, link_of(room), heard))
         for member in wanted:
             if member.kind is Kind.PROPERTY:
                 _print_news(target, member, (members(room)[member.name].value,), width)
         try:
-            while count is None or count > 0:
-                member, arguments = await heard.get()
-                _print_news(target, member, arguments, width)
-                count = None if count is None else count - 1
+            with needing_a_reader():
+                await _print_all_news(target, heard, count, width)
         finally:
             forget()
 
 
-def _listen(room: Object, member: Member, heard: asyncio.Queue[tuple[Member, tuple[Any, ...]]]) -> None:
+_Heard = asyncio.Queue[tuple[Member, tuple[Any, ...]] | Exception]
+"""What a watch has heard and not printed yet; an error ends it."""
+
+
+async def _print_all_news(target: Target, heard: _Heard, count: int | None, width: int) -> None:
+    while count is None or count > 0:
+        news = await heard.get()
+        if isinstance(news, Exception):
+            raise news
+        _print_news(target, *news, width)
+        count = None if count is None else count - 1
+
+
+def _listen(room: Object, member: Member, heard: _Heard) -> None:
     def hear(*arguments: Any) -> None:
         heard.put_nowait((member, arguments))
 
@@ -134,8 +135,11 @@ def _print_news(target: Target, member: Member, arguments: tuple[Any, ...], widt
     print(f"{member.name:{width}}  {visible(told)}".rstrip(), flush=True)
 
 
-def _tell_state(target: Target, state: ReplicaState) -> None:
-    told = "is back" if state is ReplicaState.VALID else f"is {state.value}; waiting for it"
+def _tell_state(target: Target, link: ReplicaLink, heard: _Heard) -> None:
+    if link.error is not None and is_locked_out(link.error):  # a token that was revoked does not come back
+        heard.put_nowait(link.error)
+        return
+    told = "is back" if link.state is ReplicaState.VALID else f"is {link.state.value}; waiting for it"
     print(f"everywire: {target.name} at {target.url} {told}", file=sys.stderr, flush=True)
 
 
@@ -155,79 +159,6 @@ async def _print_items(target: Target, items: AsyncIterator[Any], count: int | N
             return
         _print_value(target, item)
         left = None if left is None else left - 1
-
-
-@asynccontextmanager
-async def _connected(target: Target) -> AsyncGenerator[Object]:
-    """Give a replica without a class; an unknown name is answered with the near ones."""
-    async with AsyncExitStack() as stack:
-        try:
-            async with _patience(target.url, target.timeout):
-                room = await stack.enter_async_context(connect(target.url, target.name, timeout=target.timeout))
-        except Fault as fault:
-            if fault.code is not Code.NOT_FOUND:
-                raise
-            raise await _unknown(target) from fault
-        yield room
-
-
-async def _unknown(target: Target) -> ModelError:
-    async with _open(target.url, 0) as (session, _):
-        offered = session.offered or ()
-    return ModelError(
-        f"there is no object {target.name!r} at {target.url}; "
-        f"it offers {listed(offered)}.{suggestion(target.name, offered)}"
-    )
-
-
-@asynccontextmanager
-async def _open(url: str, timeout: float) -> AsyncGenerator[tuple[ClientSession, Node]]:
-    """Give one connection without a replica; tries again for *timeout* seconds."""
-    node = Node()
-    node.open()
-    try:
-        async with _patience(url, timeout):
-            session = await _reach(url, node, timeout)
-        try:
-            yield session, node
-        finally:
-            await session.close()
-    finally:
-        await node.aclose()
-
-
-async def _reach(url: str, node: Node, timeout: float) -> ClientSession:
-    wire, loop = wire_of(url), asyncio.get_running_loop()
-    deadline = loop.time() + timeout
-    while True:
-        try:
-            return await wire.open(node)
-        except LinkError:
-            if loop.time() + AGAIN > deadline:
-                raise
-        await asyncio.sleep(AGAIN)
-
-
-@asynccontextmanager
-async def _patience(url: str, timeout: float) -> AsyncGenerator[None]:
-    try:
-        async with asyncio.timeout(timeout + PATIENCE):
-            yield
-    except TimeoutError:
-        raise LinkError(f"{url} accepted the connection, but did not show the object in time") from None
-
-
-async def _contract_of(session: ClientSession, node: Node, url: str, name: str) -> Contract | None:
-    """Return what the host tells about an object; None when that cannot be read."""
-    link = ReplicaLink(url, name, None, node)
-    try:
-        async with _patience(url, 0):
-            await session.attach(link, patient=False)
-    except (Fault, ModelError, RemoteProtocolError, LinkError):
-        return None
-    contract = contract_of(link.instance)
-    link.close()
-    return contract
 
 
 def _first_line(doc: str) -> str:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import dataclasses
 import enum
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -19,6 +20,7 @@ from uuid import UUID
 import msgspec
 
 from everywire.cli.exits import listed, suggestion
+from everywire.codec.json import encode
 from everywire.errors import ModelError
 from everywire.model.types import (
     AnyType,
@@ -33,6 +35,7 @@ from everywire.model.types import (
     StructOf,
     TupleOf,
     Type,
+    short,
     type_name,
 )
 
@@ -60,6 +63,8 @@ def from_text(node: Type, text: str) -> Any:
             return msgspec.json.decode(text)
         except msgspec.DecodeError:
             return text
+        except RecursionError:
+            raise ModelError("expected JSON or text, got something that is nested too deep") from None
     return node.convert(_plain(node, text))
 
 
@@ -97,7 +102,9 @@ def _parsed(text: str, expected: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise ModelError(f"expected {expected}, got {text!r} ({error})") from None
+        raise ModelError(f"expected {expected}, got {short(text)!r} ({error})") from None
+    except RecursionError:
+        raise ModelError(f"expected {expected}, got something that is nested too deep") from None
 
 
 def _plain(node: Type, text: str) -> Any:
@@ -108,7 +115,7 @@ def _plain(node: Type, text: str) -> Any:
         return _READERS[node.kind if isinstance(node, Exact) else type(node)](text)
     except (ValueError, KeyError, msgspec.ValidationError):
         name = type_name(node)
-        raise ModelError(f"expected {_FORMS.get(type(node)) or _FORMS.get(name, name)}, got {text!r}") from None
+        raise ModelError(f"expected {_FORMS.get(type(node)) or _FORMS.get(name, name)}, got {short(text)!r}") from None
 
 
 def _member_of(node: EnumType, text: str) -> enum.Enum:
@@ -194,7 +201,14 @@ def jsonable(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """Return *value* as one line of JSON."""
-    return msgspec.json.encode(jsonable(value)).decode()
+    return printable_json(encode(jsonable(value)).decode())
+
+
+def printable_json(text: str) -> str:
+    """Return JSON with every unprintable character, which could play tricks on a terminal, as an escape of JSON."""
+    if text.isprintable():
+        return text
+    return "".join(mark if mark.isprintable() else json.dumps(mark)[1:-1] for mark in text)
 
 
 def to_text(value: Any, unit: str = "") -> str:

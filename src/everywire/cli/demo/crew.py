@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -14,6 +15,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from everywire.cli.ending import LAST_WISHES
 from everywire.errors import LinkError
 
 PATIENCE: Final = 30.0
@@ -85,9 +87,17 @@ class Worker:
                 self._process.kill()
         await self._process.wait()
 
+    def kill(self) -> None:
+        """End the process at once, if it has not ended."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
     def _last_words(self) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f": {lines[-1]}" if lines else ""
+        with contextlib.suppress(FileNotFoundError):  # it has vanished, see `Crew.vanish`
+            lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            return f": {lines[-1]}" if lines else ""
+        return ""
 
 
 class Crew:
@@ -97,18 +107,19 @@ class Crew:
         self.directory = directory
         self._tasks = tasks
         self._workers: list[Worker] = []
+        self._made: list[Worker] = []
         self._started = 0
 
-    async def start(self, name: str, *command: str, obeys: bool = True) -> Worker:
-        """Start a Python program: ``-m MODULE`` or a file, and its arguments."""
-        worker = await self._make(name, command, obeys=obeys)
+    async def start(self, name: str, *command: str, program: str = sys.executable, obeys: bool = True) -> Worker:
+        """Start a *program*; for Python ``-m MODULE`` or a file, and its arguments."""
+        worker = await self._make(name, (program, *command), obeys=obeys)
         self._workers.append(worker)
         self._tasks.create_task(self._mourn(worker))
         return worker
 
-    async def run(self, name: str, *command: str) -> Any:
-        """Run a Python program to its end; return the JSON it printed, raise LinkError when it failed."""
-        worker = await self._make(name, command, obeys=True)
+    async def run(self, name: str, *command: str, program: str = sys.executable) -> Any:
+        """Run a *program* to its end; return the JSON it printed, raise LinkError when it failed."""
+        worker = await self._make(name, (program, *command), obeys=True)
         try:
             return msgspec.json.decode(await worker.line())
         finally:
@@ -120,10 +131,18 @@ class Crew:
             self._workers.remove(worker)
             await worker.end()
 
+    def vanish(self) -> None:
+        """End every process and remove the directory at once: a second Ctrl-C leaves no time for anything else."""
+        for worker in self._made:
+            worker.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
     async def _make(self, name: str, command: Sequence[str], *, obeys: bool) -> Worker:
         self._started += 1
         log = self.directory / f"{self._started}.log"
-        return await Worker.start(name, (sys.executable, *command), log, obeys=obeys)
+        worker = await Worker.start(name, command, log, obeys=obeys)
+        self._made.append(worker)
+        return worker
 
     async def _mourn(self, worker: Worker) -> None:
         death = await worker.died()
@@ -143,9 +162,11 @@ async def crew() -> AsyncGenerator[Crew]:
         try:
             async with asyncio.TaskGroup() as tasks:
                 made = Crew(Path(directory), tasks)
+                LAST_WISHES.append(made.vanish)
                 try:
                     yield made
                 finally:
                     await made.keep_only()
+                    LAST_WISHES.remove(made.vanish)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -63,8 +64,7 @@ class CommandLine:
 
     async def read(self) -> dict[str, Any]:
         """See `User`."""
-        room = await self._run("get", "thermostat")
-        pump = await self._run("get", "pump", "mode", "flow")
+        room, pump = await asyncio.gather(self._run("get", "thermostat"), self._run("get", "pump", "mode", "flow"))
         return {**room, **pump}
 
     async def act(self, target: float, minutes: int) -> dict[str, Any]:
@@ -83,6 +83,69 @@ class CommandLine:
 
     async def _run(self, verb: str, *words: str) -> Any:
         return await self._crew.run(f"everywire {verb}", "-m", "everywire", verb, "--json", self._url, *words)
+
+
+class Curl:
+    """The program `curl` as a user, over TCP or a Unix socket; it hears by an event stream."""
+
+    def __init__(self, crew: Crew, program: str, url: str, events: Worker) -> None:
+        self._crew, self._program, self._events = crew, program, events
+        self._where, self._options = _as_curl(url)
+
+    @classmethod
+    async def start(cls, crew: Crew, program: str, url: str) -> Curl:
+        """Begin to hear; the present values come first."""
+        where, options = _as_curl(url)
+        events = await crew.start(
+            "curl, hearing,", *options, "-N", f"{where}/thermostat/events", program=program, obeys=False
+        )
+        user = cls(crew, program, url, events)
+        while "values" not in await user._event():
+            pass
+        return user
+
+    async def read(self) -> dict[str, Any]:
+        """See `User`."""
+        pump = await self._run("pump/properties")
+        return {**await self._run("thermostat/properties"), "mode": pump["mode"], "flow": pump["flow"]}
+
+    async def act(self, target: float, minutes: int) -> dict[str, Any]:
+        """See `User`."""
+        pushed = await self._run("thermostat/properties/target", "-X", "PUT", *JSON, str(target))
+        result = await self._run("thermostat/slots/boost", *JSON, f'{{"minutes": {minutes}}}')
+        return {"pushed": pushed, "result": result}
+
+    async def hear(self) -> dict[str, Any]:
+        """See `User`."""
+        current: Any = None
+        while True:
+            event = await self._event()
+            if event.get("emitted") == "overheated":
+                return {"signal": event["arguments"], "change": current}
+            current = event["value"] if event.get("changed") == "current" else current
+
+    async def _run(self, path: str, *options: str) -> Any:
+        words = (*self._options, "--write-out", "\\n", *options, f"{self._where}/{path}")
+        return await self._crew.run("curl", *words, program=self._program)
+
+    async def _event(self) -> dict[str, Any]:
+        """Return the next event that has data; the lines between are names of events and comments."""
+        while not (line := await self._events.line()).startswith(b"data:"):
+            pass
+        event: dict[str, Any] = msgspec.json.decode(line.removeprefix(b"data:"))
+        return event
+
+
+JSON: Final = ("-H", "content-type: application/json", "--data")
+
+
+def _as_curl(url: str) -> tuple[str, tuple[str, ...]]:
+    """Return where the objects are, and the options: no settings of the user, no proxy, a failure is one."""
+    options = ("--disable", "--silent", "--show-error", "--fail", "--noproxy", "*")
+    wire, _, path = url.partition(":")
+    if wire == "http+local":
+        return "http://localhost/objects", (*options, "--unix-socket", path)
+    return f"{url}/objects", options
 
 
 @dataclass(slots=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from everywire.cli.demo.guest import Guest, state_of
 from everywire.cli.demo.orders import Order, obey
 from everywire.cli.looping import run
 from everywire.cli.plant import Mode, Pump, Thermostat
+from everywire.errors import MissingExtra
 
 SECOND: Final = 1.0
 OUTSIDE: Final = 18.0
@@ -24,7 +27,7 @@ OUTSIDE: Final = 18.0
 class Plant:
     """The sources, and what the demo can ask of their host."""
 
-    def __init__(self, addresses: tuple[str, ...], room: Thermostat, pump: Pump) -> None:
+    def __init__(self, addresses: Mapping[str, str], room: Thermostat, pump: Pump) -> None:
         self._addresses, self._room, self._pump = addresses, room, pump
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -35,8 +38,7 @@ class Plant:
 
     async def addresses(self) -> dict[str, Any]:
         """Return where it is served."""
-        local, tcp, memory = self._addresses
-        return {"local": local, "tcp": tcp, "memory": memory}
+        return dict(self._addresses)
 
     async def truth(self) -> dict[str, Any]:
         """Return what the sources hold."""
@@ -66,14 +68,29 @@ class Plant:
         self._ticking = asyncio.get_running_loop().call_later(SECOND, self._tick)
 
 
+async def serve_everywhere(node: Node, directory: Path) -> dict[str, str]:
+    """Serve on every wire that is installed; return the addresses by their names."""
+    wires = {
+        "local": f"local:{directory / 'plant'}",
+        "tcp": "tcp://127.0.0.1:0",
+        "http": "http://127.0.0.1:0",
+        "http+local": f"http+local:{directory / 'http'}",
+        "memory": "memory:plant",
+    }
+    addresses: dict[str, str] = {}
+    for name, wire in wires.items():
+        with suppress(MissingExtra):
+            (addresses[name],) = await node.serve(wire)
+    return addresses
+
+
 async def main(directory: Path) -> None:
     """Serve the plant, then obey."""
     room, pump = Thermostat(), Pump()
     async with Node() as node:
         node.publish(room, "thermostat")
         node.publish(pump, "pump")
-        addresses = await node.serve(f"local:{directory / 'plant'}", "tcp://127.0.0.1:0", "memory:plant")
-        plant = Plant(addresses, room, pump)
+        plant = Plant(await serve_everywhere(node, directory), room, pump)
         async with (
             connect("memory:plant", "thermostat", Thermostat) as near_room,
             connect("memory:plant", "pump", Pump) as near_pump,

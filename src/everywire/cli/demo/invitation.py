@@ -20,11 +20,17 @@ The plant stays up. In another terminal:
 Python:
 
 {python} -c '
-import asyncio, everywire
-async def main():
-    async with everywire.connect("{tcp}", "thermostat") as room:
-        print(room.target, await room.boost(5))
-asyncio.run(main())'"""
+from everywire import sync
+with sync.connect("{tcp}", "thermostat") as room:
+    print(room.target, sync.run(room.boost(5)))'"""
+
+HTTP: Final = """
+{http}/ has links to all of it, for a browser. curl:
+
+  curl {http}/objects/thermostat/properties
+  curl -X PUT -H content-type:application/json -d 25 {http}/objects/thermostat/properties/target
+  curl -H content-type:application/json -d '{{"minutes": 5}}' {http}/objects/thermostat/slots/boost
+  curl -N {http}/objects/thermostat/events"""
 
 QT: Final = """
 PySide6:
@@ -42,8 +48,8 @@ Ctrl-C ends it."""
 
 def invitation(urls: Mapping[str, str], *, qt: bool = False) -> str:
     """Return the lines to try on a plant at *urls*, with *qt* a Qt program too; they work in any directory."""
-    text = f"{TEXT}\n{QT}\n{END}" if qt else f"{TEXT}\n{END}"
-    return text.format(everywire=everywire_command(), python=shlex.quote(sys.executable), **urls)
+    parts = [TEXT, *([HTTP] if "http" in urls else []), *([QT] if qt else []), END]
+    return "\n".join(parts).format(everywire=everywire_command(), python=shlex.quote(sys.executable), **urls)
 
 
 def everywire_command() -> str:

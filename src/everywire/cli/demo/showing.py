@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import shutil
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from everywire.cli.demo.crew import Crew, Worker, crew
-from everywire.cli.demo.guests import CommandLine, Told, Visit
+from everywire.cli.demo.guests import CommandLine, Curl, Told, Visit
 from everywire.cli.demo.invitation import invitation
 from everywire.cli.looping import until_interrupted
 from everywire.cli.printing import print_table
@@ -17,12 +19,12 @@ MODULE: Final = "everywire.cli.demo"
 NO_QT: Final = "PySide6 is not installed: make demo QT=1 adds a real Qt program (250 MB)"
 HOT: Final = {"celsius": 33.3, "sensor": "roof"}
 HEADS: Final = ("WIRE", "USED BY", "READ", "PUSHED", "CALLED", "CHANGE", "SIGNAL", "AGREES")
+NO_HTTP: Final = "The http wire is not installed: pip install 'everywire[http]'"
+NO_CURL: Final = "curl is not installed, so it takes no part: apt install curl"
 INTRODUCTION: Final = """\
 One process holds a plant, a thermostat and a pump, and serves it at
 
-  {local}
-  {tcp}
-  {memory}
+{addresses}
 
 Each row below reads the target, pushes a new one, calls boost, and hears the change of current and the signal
 overheated. In the last row that signal, heard over one wire, drives the slot stop of the pump over another.
@@ -37,7 +39,7 @@ async def demo(*, once: bool, qt: bool | None) -> bool:
     async with crew() as people:
         plant = await people.start("the plant's host", "-m", f"{MODULE}.host", str(people.directory))
         urls = await plant.ask("addresses")
-        print(INTRODUCTION.format(**urls), flush=True)
+        print(INTRODUCTION.format(addresses="\n".join(f"  {url}" for url in urls.values())), flush=True)
         visits = await _invite(people, plant, urls, qt=qt)
         safety = await people.start("the safety program", "-m", f"{MODULE}.safety", urls["local"], urls["tcp"])
         await safety.ask("ready")
@@ -55,16 +57,34 @@ async def demo(*, once: bool, qt: bool | None) -> bool:
 async def _invite(people: Crew, plant: Worker, urls: Mapping[str, str], *, qt: bool | None) -> list[Visit]:
     local, tcp = urls["local"], urls["tcp"]
     typed = await people.start("the typed program", "-m", f"{MODULE}.guest", local, "--typed")
+    loopless = await people.start("the program without a loop", "-m", f"{MODULE}.loopless", local)
     plain = await people.start("the program without a class", "-m", f"{MODULE}.guest", tcp)
     visits = [
         Visit("the host itself", urls["memory"], Told(plant)),
         Visit("Python, typed", local, Told(typed)),
+        Visit("Python, no loop", local, Told(loopless)),
         Visit("Python, no class", tcp, Told(plain)),
         Visit("everywire get, …", tcp, await CommandLine.start(people, tcp)),
+        *await _invite_by_http(people, urls),
     ]
     if qt is not False and await _can_use_qt(people, demanded=qt is True):
         program = await people.start("the Qt program", "-m", f"{MODULE}.qt_guest", local)
         visits.append(Visit("a PySide6 program", local, Told(program)))
+    return visits
+
+
+async def _invite_by_http(people: Crew, urls: Mapping[str, str]) -> list[Visit]:
+    if "http" not in urls:
+        print(NO_HTTP, end="\n\n")
+        return []
+    replica = await people.start("the program over HTTP", "-m", f"{MODULE}.guest", urls["http"])
+    visits = [Visit("Python, no class", urls["http"], Told(replica))]
+    curl = shutil.which("curl")
+    if curl is None:
+        print(NO_CURL, end="\n\n")
+        return visits
+    for who, url in {"curl": urls["http"], "curl --unix-socket": urls["http+local"]}.items():
+        visits.append(Visit(who, url, await Curl.start(people, curl, url)))
     return visits
 
 
@@ -91,10 +111,9 @@ async def _can_use_qt(people: Crew, *, demanded: bool) -> bool:
 async def _let_them_use_it(plant: Worker, visits: Sequence[Visit]) -> None:
     """Let all read, then each act in its turn, then all hear one event at once, then all read again."""
     truth = await plant.ask("truth")
-    for visit in visits:
-        visit.compare("all values", await visit.user.read(), truth)
+    await _let_all_read("all values", visits, truth)
     for turn, visit in enumerate(visits):
-        seen = await visit.user.act(22.0 + turn / 2, minutes=turn + 5)
+        seen = await visit.user.act(22.0 + turn / 2, minutes=turn + 1)
         truth = await plant.ask("truth")
         visit.compare("the pushed target", seen["pushed"], truth["target"])
         visit.compare("the result of boost", seen["result"], truth["remaining"])
@@ -103,7 +122,13 @@ async def _let_them_use_it(plant: Worker, visits: Sequence[Visit]) -> None:
         heard = await visit.user.hear()
         visit.compare("the change of current", heard["change"], truth["current"])
         visit.compare("the signal overheated", heard["signal"], list(truth["last"].values()))
-        visit.compare("all values at the end", await visit.user.read(), truth)
+    await _let_all_read("all values at the end", visits, truth)
+
+
+async def _let_all_read(what: str, visits: Sequence[Visit], truth: Mapping[str, Any]) -> None:
+    seen = await asyncio.gather(*(visit.user.read() for visit in visits))
+    for visit, values in zip(visits, seen, strict=True):
+        visit.compare(what, values, truth)
 
 
 async def _compare_alarm(plant: Worker, safety: Worker, urls: Mapping[str, str]) -> Visit:
