@@ -9,8 +9,11 @@ from typing import Final
 SUITES: Final = {
     "rpc": "one call, int -> int, between two processes, beside every peer",
     "stages": "where the time of a call goes in everywire itself, without sockets",
+    "fanout": "a property, a signal, to 1 to 100 replicas",
+    "scaling": "calls on one of 10 to 5,000 connections of a host, and what a connection costs",
+    "http": "our HTTP wire beside FastAPI and aiohttp",
     "local": "setting, getting and emitting in one process, beside PySide6",
-    "imports": "wall time of `import everywire` in a fresh interpreter",
+    "imports": "time and memory of importing everywire and others in a fresh interpreter",
 }
 """Suite -> what it measures. Each is a module of this package with `main(arguments) -> exit code`."""
 

@@ -79,7 +79,7 @@ def pyside6_thing(*, heard: bool) -> Any:
     """The same as a QObject, its setter as Qt documents one: compare, store, notify."""
     from PySide6.QtCore import Property, QObject, Signal
 
-    _keep_true_alive()
+    keep_constants_alive()
 
     class Thing(QObject):
         changed = Signal(float)
@@ -106,14 +106,16 @@ def pyside6_thing(*, heard: bool) -> Any:
     return thing
 
 
-def _keep_true_alive() -> None:
-    """Survive PySide6 6.12.0, whose emit gives away one reference to True that it does not own.
+def keep_constants_alive() -> None:
+    """Survive PySide6 6.12.0, whose emit and setters give away references to True and None that they do not own.
 
-    Seen with sys.getrefcount(True): one less per emit, until CPython 3.11 ends with "deallocating True or False" after
-    some hundreds. From 3.12 on True is immortal (PEP 683); before, a count that nobody can use up does the same.
+    Seen with sys.getrefcount: True has one less per emit, None one less per assignment of a RepFile property, until
+    CPython 3.11 ends with "deallocating True or False" after some hundreds. From 3.12 on both are immortal (PEP 683);
+    before, a count that nobody can use up does the same.
     """
     if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(True)).value += 1 << 40
+        for constant in (True, None):
+            ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
 
 
 SIDES: Final[dict[str, Callable[..., Any]]] = {"everywire": everywire_thing, "pyside6": pyside6_thing}
@@ -121,9 +123,9 @@ SIDES: Final[dict[str, Callable[..., Any]]] = {"everywire": everywire_thing, "py
 
 def main(arguments: Sequence[str]) -> int:
     """Time every operation on both sides in one run, print the table, write the JSON; 1 when a side is missing."""
-    command = parser("local", __doc__, rounds=9)
+    command = parser("local", __doc__, rounds=9, seconds=0.001)
     command.add_argument("--seconds", type=float, default=0.02, help="length of one sample")
-    options = command.parse_args(arguments)
+    options = command.parse(arguments)
     operations, missing = _operations()
     spreads = interleaved(operations, rounds=options.rounds, seconds=options.seconds, seed=options.seed)
     facts = machine.facts() | machine.versions(["everywire", "PySide6-Essentials"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
 import signal
 import time
 from collections.abc import Iterable
@@ -35,9 +36,21 @@ def busy_seconds(stat: str | None = None) -> float:
     return (user + nice + system + irq + softirq + steal) * _TICK_SECONDS
 
 
+def resident_bytes(process: int | None = None) -> int:
+    """The memory that a process, or this one, has in RAM; what the kernel holds for its sockets is not in it."""
+    pages = Path(f"/proc/{process or 'self'}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def die_with_parent() -> None:
     """Have the kernel kill this process when the one that started it ends, however it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many descriptors as the system lets it have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def cores() -> list[int]:

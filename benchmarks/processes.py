@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from benchmarks.peer import Missing
 from benchmarks.role import Order, Sample
@@ -27,14 +27,14 @@ class Failed(Exception):
     """A role ended or did not answer; the message ends with the last line it wrote to stderr."""
 
 
-class Role:
-    """One role of one peer in a fresh process and a process group of its own; leaving the block kills the group."""
+class Process:
+    """A fresh process in a process group of its own, asked in lines of JSON; leaving the block kills the group."""
 
-    def __init__(self, role: Literal["server", "client"], peer: str, directory: Path, cores: Sequence[int]) -> None:
-        self._title = f"{role} of {peer}"
+    def __init__(self, title: str, module: str, *arguments: str) -> None:
+        self._title = title
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.role", role, peer, str(directory), ",".join(map(str, cores))],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -42,7 +42,7 @@ class Role:
             start_new_session=True,
         )
 
-    def __enter__(self) -> Role:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -53,22 +53,21 @@ class Role:
             if stream is not None:
                 stream.close()
 
-    def ready(self) -> list[int]:
-        """Wait until the role is ready; return the ids of its processes. Raises Missing or Failed."""
-        processes: list[int] = self._answer("ready", START_SECONDS)
-        return processes
+    def ready(self) -> Any:
+        """Wait until it is ready; return what it says then. Raises Missing or Failed."""
+        return self.answer("ready", START_SECONDS)
 
-    def sample(self, order: Order) -> Sample:
-        """Have a client take a sample. Raises Missing or Failed."""
+    def tell(self, order: dict[str, Any]) -> None:
+        """Give an order; `answer` reads what comes back."""
         orders = self._process.stdin
-        # A client that has ended is found by the missing answer below, which can tell its last words.
+        # A process that has ended is found by the missing answer, which can tell its last words.
         with suppress(BrokenPipeError):
             if orders is not None:
-                orders.write(json.dumps(asdict(order)).encode() + b"\n")
+                orders.write(json.dumps(order).encode() + b"\n")
                 orders.flush()
-        return Sample(**self._answer("sample", START_SECONDS + 4 * (order.seconds + order.warm_up)))
 
-    def _answer(self, key: str, timeout: float) -> Any:
+    def answer(self, key: str, timeout: float) -> Any:
+        """Wait for the next line; return what it says under *key*. Raises Missing or Failed."""
         out = self._process.stdout
         # One line answers one order, so nothing can wait in the buffer while select looks at the descriptor.
         if out is None or not select.select([out], [], [], timeout)[0]:
@@ -86,3 +85,31 @@ class Role:
         lines = self._stderr.read().decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         return f": {said[-1]}" if said else ""
+
+
+class Role(Process):
+    """One role of one peer of the suite `rpc`."""
+
+    def __init__(self, role: Literal["server", "client"], peer: str, directory: Path, cores: Sequence[int]) -> None:
+        pinned = ",".join(map(str, cores))
+        super().__init__(f"{role} of {peer}", "benchmarks.role", role, peer, str(directory), pinned)
+
+    def sample(self, order: Order) -> Sample:
+        """Have a client take a sample. Raises Missing or Failed."""
+        self.tell(asdict(order))
+        return Sample(**self.answer("sample", START_SECONDS + 4 * (order.seconds + order.warm_up)))
+
+
+class Actor(Process):
+    """One role of one peer of a suite with more than two processes; the role is a function of `benchmarks.actors`."""
+
+    def __init__(self, module: str, role: str, directory: Path, cores: Sequence[int], **options: Any) -> None:
+        options |= {"directory": str(directory), "cores": list(cores)}
+        super().__init__(f"{role} of {module}", "benchmarks.actor", module, role, json.dumps(options))
+        self.facts: dict[str, Any] = {}
+        """What it said when it was ready."""
+
+    def ask(self, order: str, timeout: float = START_SECONDS, **details: Any) -> Any:
+        """Give an order and wait for its answer. Raises Missing or Failed."""
+        self.tell({"order": order, **details})
+        return self.answer("done", timeout)

@@ -11,9 +11,10 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks import machine
+from benchmarks.answers import Answers
 from benchmarks.figures import percentile
 from benchmarks.peer import Client, Missing, Timing
 from benchmarks.peers import PEERS, load
@@ -79,25 +80,6 @@ def measure(client: Client, order: Order) -> Sample:
         cpu_us=used / timing.calls * 1e6,
         foreign=max(busy - used, 0.0) / elapsed,
     )
-
-
-class Answers:
-    """The only writer of this process' stdout."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    @classmethod
-    def on_stdout(cls) -> Answers:
-        """Take stdout away from everybody else: descriptor 1 becomes stderr."""
-        answers = cls(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-        os.dup2(2, 1)
-        return answers
-
-    def tell(self, **answer: object) -> None:
-        """Write one answer at once."""
-        self._stream.write(json.dumps(answer) + "\n")
-        self._stream.flush()
 
 
 def main(arguments: Sequence[str]) -> None:

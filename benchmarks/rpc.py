@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
-from benchmarks.options import parser
+from benchmarks.options import Parser, choice, parser
 from benchmarks.peers import PEERS
 from benchmarks.report import Report
 from benchmarks.rounds import Placement, Plan, run
@@ -14,7 +13,7 @@ from benchmarks.rounds import Placement, Plan, run
 
 def main(arguments: Sequence[str]) -> int:
     """Measure as the options say, print the tables, write the JSON; 1 if there is no sample at all, else 0."""
-    options = _command().parse_args(arguments)
+    options = _command().parse(arguments)
     plan = Plan(
         peers=options.peers,
         placements=options.placement,
@@ -29,23 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if any(outcome.sample for outcome in report.outcomes) else 1
 
 
-def _command() -> argparse.ArgumentParser:
+def _command() -> Parser:
     placements: tuple[Placement, ...] = get_args(Placement)
-    command = parser("rpc", __doc__, rounds=7)
+    command = parser("rpc", __doc__, rounds=7, seconds=0.02)
     command.add_argument("--seconds", type=float, default=0.2, help="length of one sample")
-    command.add_argument("--peers", type=_names(tuple(PEERS)), default=tuple(PEERS), help=", ".join(PEERS))
-    command.add_argument("--placement", type=_names(placements), default=placements, help=", ".join(placements))
+    command.add_argument("--peers", type=choice(tuple(PEERS)), default=tuple(PEERS), help=", ".join(PEERS))
+    command.add_argument("--placement", type=choice(placements), default=placements, help=", ".join(placements))
     return command
-
-
-def _names(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """The argparse type of a comma-separated choice."""
-
-    def names(text: str) -> tuple[str, ...]:
-        chosen = tuple(text.split(","))
-        for name in chosen:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-        return chosen
-
-    return names

@@ -182,9 +182,9 @@ async def measure(rounds: int, seconds: float, seed: int) -> dict[int, dict[str,
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; the exit code is 0."""
-    command = parser("stages", __doc__, rounds=9)
+    command = parser("stages", __doc__, rounds=9, seconds=0.0001)
     command.add_argument("--seconds", type=float, default=0.02, help="length of one sample")
-    options = command.parse_args(arguments)
+    options = command.parse(arguments)
     found = asyncio.run(measure(options.rounds, options.seconds, options.seed))
     rows = [[name, *(figure(found[depth][name].median / 1000, 2) for depth in DEPTHS)] for name in found[DEPTHS[0]]]
     print(f"One call, int -> int, in microseconds of one core: median of {options.rounds} rounds, no sockets.\n")

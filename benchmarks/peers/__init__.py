@@ -29,6 +29,9 @@ PEERS: Final = {
     "everywire-stock": Entry(
         "everywire", ("everywire", "msgspec"), "the same on the event loop of the standard library"
     ),
+    "everywire-sync": Entry(
+        "everywire", ("everywire", "uvloop", "msgspec"), "`everywire.sync`: a client without a loop, a host on uvloop"
+    ),
     "pyside6-wait": Entry(
         "pyside6",
         ("PySide6-Essentials", "PySide6-Addons"),

@@ -1,15 +1,15 @@
-"""everywire by its public API, once on uvloop and once on the stock loop."""
+"""everywire by its public API: on uvloop, on the stock loop, and as a client without any loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from benchmarks.loops import AwaitedCalls, awaited, served
+from benchmarks.loops import AwaitedCalls, BlockingCalls, awaited, blocking, served
 from benchmarks.peer import Peer
-from everywire import Node, Object, connect, slot
+from everywire import Node, Object, connect, slot, sync
 
 
 class Counter(Object):
@@ -39,6 +39,13 @@ async def _connect(directory: Path) -> AsyncGenerator[AwaitedCalls]:
         yield AwaitedCalls(counter.add_one, counter.add_one)
 
 
+@contextmanager
+def _connect_without_loop(directory: Path) -> Generator[BlockingCalls]:
+    with sync.connect(_address(directory), "counter", Counter) as counter:
+        add_one, run = counter.add_one, sync.run
+        yield BlockingCalls(lambda number: run(add_one(number)), add_one, run)
+
+
 def _on_uvloop() -> asyncio.AbstractEventLoop:
     import uvloop
 
@@ -48,4 +55,5 @@ def _on_uvloop() -> asyncio.AbstractEventLoop:
 PEERS = {
     "everywire": Peer(served(_serve, _on_uvloop), awaited(_connect, _on_uvloop)),
     "everywire-stock": Peer(served(_serve), awaited(_connect)),
+    "everywire-sync": Peer(served(_serve, _on_uvloop), blocking(_connect_without_loop)),
 }

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import imports, local, machine, rpc
+from benchmarks import local, machine, rpc
+from benchmarks.__main__ import SUITES
 from benchmarks.figures import Spread, figure, markdown, percentile, rate, ratio
 from benchmarks.peer import Missing, Timing, WrongAnswer, expect
 from benchmarks.peers import PEERS
@@ -223,18 +224,6 @@ def test_every_local_operation_works_on_a_plain_object() -> None:
     assert Thing.ticked.heard == 2 * len(local.VALUES)
 
 
-def test_an_import_that_fails_is_told_with_its_last_line() -> None:
-    milliseconds, reason = imports.start("import no_such_module_anywhere")
-    assert milliseconds > 0
-    assert reason == "ModuleNotFoundError: No module named 'no_such_module_anywhere'"
-
-
-def test_the_import_table_subtracts_the_empty_interpreter() -> None:
-    table = imports.table({"pass": Spread(10, 9, 11), "import asyncio": Spread(42, 40, 44)}, {"import everywire": "no"})
-    assert "32.0" in table
-    assert "missing: no" in table
-
-
 def test_a_role_that_is_not_there_fails_with_its_last_words(tmp_path: Path) -> None:
     with Role("server", "no-such-peer", tmp_path, ()) as role, pytest.raises(Failed, match="ended: KeyError"):
         role.ready()
@@ -289,7 +278,7 @@ def test_an_unknown_peer_is_refused_with_the_known_ones(capsys: pytest.CaptureFi
 def test_the_command_lists_its_suites() -> None:
     done = subprocess.run([sys.executable, "-m", "benchmarks"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 2
-    assert all(suite in done.stderr for suite in ("rpc", "local", "imports"))
+    assert all(suite in done.stderr for suite in SUITES)
 
 
 def test_every_peer_of_the_table_has_a_module() -> None:
