@@ -234,7 +234,8 @@ async def test_replicas_that_come_and_go_while_their_source_does_find_it_as_it_i
                 if rng.randrange(2):
                     await asyncio.sleep(0)
                 node.publish(source, "mill")
-                await asyncio.sleep(rng.random() * 0.02)
+                for _ in range(rng.randrange(200)):
+                    await asyncio.sleep(0)
 
         weathering = asyncio.ensure_future(weather())
         async with asyncio.TaskGroup() as group:

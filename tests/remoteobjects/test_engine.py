@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from everywire import Code, Fault
-from everywire.codec.qdatastream import Reader
+from everywire.codec.qdatastream import Reader, Typed, TypeId
+from everywire.model.types import Int
 from everywire.remoteobjects.codec import (
     Handshake,
     Invoke,
@@ -32,6 +33,7 @@ from everywire.remoteobjects.engine import (
     reply_head,
     serials,
 )
+from everywire.remoteobjects.wire.coders import reply_decoder
 
 HELLO = encode_packet(Handshake("QtRO 2.0"))
 
@@ -156,3 +158,31 @@ def test_a_head_that_goes_on_behind_its_frame_is_no_call() -> None:
 def test_serials_count_from_one_and_around_before_the_sign() -> None:
     numbers = serials()
     assert [next(numbers) for _ in range(3)] == [1, 2, 3]
+
+
+def test_frames_that_begin_alike_are_told_apart_by_what_follows() -> None:
+    """The engine knows object, member and size of such a frame from the one before; all else is looked at anew."""
+
+    def replied(*serials_: int) -> bytes:
+        return b"".join(encode_packet(InvokeReply("it", serial, Typed(TypeId.INT, serial))) for serial in serials_)
+
+    table = {
+        serial: (Waiting(reply_decoder(Int(32)), lambda raw: ("lifted", raw), None), serial) for serial in range(9)
+    }
+    frames = [
+        replied(1, 2),
+        replied(7777),  # nobody waits
+        replied(3, 3),  # one answer too many
+        encode_packet(InvokeReply("it", 4, Typed(TypeId.FLOAT, 1.0))),  # another type of the same size
+        replied(5),
+        encode_packet(InvokeReply("at", 6, 6)),
+        encode_packet(Pong("it")),
+        replied(6, 8),
+    ]
+    whole, single = greeted(), greeted()
+    for engine in (whole, single):
+        engine.routes[reply_head("it")] = dict(table)
+    events = whole.receive_data(b"".join(frames))
+    assert events == [event for frame in frames for event in single.receive_data(frame)]
+    assert [event.call for event in events if isinstance(event, Answered)] == [1, 2, 3, 4, 5, 6, 8]
+    assert events[5:7] == [Answered(4, ("lifted", 1.0)), Answered(5, 5)]

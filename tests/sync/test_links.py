@@ -223,6 +223,23 @@ def test_a_listener_that_says_nothing_is_named(folder: object) -> None:
             pass
 
 
+def test_a_listener_that_hangs_up_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with (
+            pytest.raises(LinkError, match=f"{url}: the host hung up without a word of Qt Remote Objects"),
+            sync.connect(url, "desk", Desk, timeout=0),
+        ):
+            pass
+        thread.join()
+
+
 @pytest.mark.parametrize(
     "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", encode_packet(Handshake("QtRO 1.3")), b"\xff" * 64]
 )

@@ -266,3 +266,23 @@ def test_a_replica_whose_thread_ended_fails_its_calls(place: Place) -> None:
         with pytest.raises(Fault) as caught:
             sync.run(counters.settle())
         assert (caught.value.code, caught.value.may_have_run) == (Code.UNAVAILABLE, False)
+
+
+def test_ctrl_c_while_a_block_is_entered_does_not_wait_for_it() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[None]:
+        signal.pthread_kill(main, signal.SIGINT)
+        await asyncio.Event().wait()
+        yield
+
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with sync.LoopThread() as thread:
+            with pytest.raises(KeyboardInterrupt), thread.enter(slow()):
+                pass
+            assert thread.run(where())
+    finally:
+        signal.signal(signal.SIGINT, former)

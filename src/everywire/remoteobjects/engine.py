@@ -43,6 +43,7 @@ _SIZE: Final = struct.Struct("<I")
 _SERIAL: Final = struct.Struct("<i")
 _SMALLEST: Final = 6
 _INVOKE, _REPLY, _CHANGE = 6, 7, 8
+_AFTER_NAME: Final = {_INVOKE: 8, _REPLY: 0, _CHANGE: 4}  # bytes of call and index, of nothing, of the index
 _GREETING: Final = encode_packet(Handshake(VERSION))
 _QT5_HANDSHAKE: Final = b"\x00\x00\x00\x16"  # the size of a handshake, big endian
 
@@ -188,39 +189,43 @@ class Engine:
         """Append the events of all whole frames of *data*; return where the first incomplete one starts."""
         route, append, unpack, ignored = self.routes.get, events.append, _HEAD.unpack_from, IGNORED
         serial_at, position, total, limit = _SERIAL.unpack_from, 0, len(data), self.max_frame
+        # Of the frame before: size and head, how long these are, how long the frame was. Often the next begins alike.
+        begin, lead, width = b"", 0, total + 1
+        packet_id, found = 0, None
         while total - position >= 10:
-            size, packet_id, name_length = unpack(data, position)
-            if not _SMALLEST <= size <= limit:
-                raise self._bad_size(data, position, size)
-            end = position + 4 + size
-            if end > total:
-                self._need = end - position
-                return position
-            arguments = position + 10 + name_length
+            if total - position >= width and data.startswith(begin, position):
+                arguments, end = position + lead, position + width
+            else:
+                size, packet_id, name_length = unpack(data, position)
+                if not _SMALLEST <= size <= limit:
+                    raise self._bad_size(data, position, size)
+                end = position + 4 + size
+                if end > total:
+                    self._need = end - position
+                    return position
+                arguments = position + 10 + name_length + _AFTER_NAME.get(packet_id, limit)
+                found, width = None, total + 1
+                if arguments <= end:
+                    found = route(data[position + 4 : arguments])
+                    begin, lead, width = data[position:arguments], arguments - position, end - position
             event: Any = None
             try:
-                if packet_id == _INVOKE:
-                    arguments += 8
-                    found = route(data[position + 4 : arguments])
-                    if found is not None:
-                        event = found.decode(found, data, arguments, end)
+                if found is None:
+                    pass
+                elif packet_id == _INVOKE:
+                    event = found.decode(found, data, arguments, end)
                 elif packet_id == _REPLY:
-                    found = route(data[position + 4 : arguments])
-                    if found is not None:
-                        serial = serial_at(data, arguments)[0]
-                        entry = found.get(serial)
-                        if entry is not None:
-                            value = entry[0].decode(data, arguments + 4, end)
-                            if value is not Odd:
-                                del found[serial]
-                                event = Answered(entry[1], value)
-                elif packet_id == _CHANGE:
-                    arguments += 4
-                    found = route(data[position + 4 : arguments])
-                    if found is not None:
-                        event = found.decode(found, data, arguments, end)
-                        if event is not None and found.echo_size <= total - end and data.startswith(found.echo, end):
-                            end += found.echo_size
+                    serial = serial_at(data, arguments)[0]
+                    entry = found.get(serial)
+                    if entry is not None:
+                        value = entry[0].decode(data, arguments + 4, end)
+                        if value is not Odd:
+                            del found[serial]
+                            event = Answered(entry[1], value)
+                else:
+                    event = found.decode(found, data, arguments, end)
+                    if event is not None and found.echo_size <= total - end and data.startswith(found.echo, end):
+                        end += found.echo_size
             except (struct.error, UnicodeDecodeError, RemoteProtocolError, LocalProtocolError, ModelError):
                 # The general path finds out what is wrong, and says it. Local: a head that goes on behind the frame.
                 event = None

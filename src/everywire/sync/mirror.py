@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import get_ident
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from everywire.errors import Code, Fault
 from everywire.model import Contract, Kind, Member, Object, contract_of
@@ -33,6 +33,8 @@ from everywire.runtime.limits import Limits
 from everywire.runtime.replica import ReplicaLink, ReplicaState, link_of, members
 from everywire.runtime.wires import Wire
 from everywire.sync.threads import LoopThread, shared_thread
+
+T = TypeVar("T")
 
 LOOK: Final = 1.0
 """Seconds after which a wait looks whether the other thread still lives."""
@@ -110,7 +112,7 @@ class Mirror:
         self.replica = PumpedReplica(link.url, link.name, link.cls)
         self.replica.pump = self
         self._channel = self.replica.channel = Channel(self.replica, partial(BlockingCall, self))
-        values, state = thread.call(self._subscribe).result()
+        values, state = thread.run(_called(self._subscribe))
         self._channel.attach(self, contract_of(source), values, type_of(source))
         self.replica.become(state, link.error)
 
@@ -270,7 +272,7 @@ class MirroredStream(AsyncIterator[Any]):
 
     def __init__(self, mirror: Mirror, thread: LoopThread, start: Callable[[], Any]) -> None:
         self._mirror, self._thread = mirror, thread
-        self._stream: Any = thread.call(start).result()
+        self._stream: Any = thread.run(_called(start))
         self._closed = False
 
     async def __anext__(self) -> Any:
@@ -292,6 +294,10 @@ class MirroredStream(AsyncIterator[Any]):
             self._closed = True
             if self._thread.alive:
                 self._thread.call(_close, self._stream)
+
+
+async def _called(function: Callable[[], T]) -> T:
+    return function()
 
 
 async def _next_of(stream: Any) -> tuple[bool, Any]:

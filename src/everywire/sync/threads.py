@@ -11,12 +11,56 @@ import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from everywire.errors import ForkedError, LocalProtocolError, NeedsLoop
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class _Handoff(Generic[R]):
+    """Hands one outcome to a thread that waits for it.
+
+    Not a concurrent Future: Ctrl-C within the wait for one may leave its lock held for ever (its condition is entered
+    in Python, between any two steps of which the interrupt may come).
+    """
+
+    def __init__(self) -> None:
+        self.ready = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self, value: R) -> None:
+        """Hand over *value*."""
+        self._value, self.ready = value, True
+        self._lock.release()
+
+    def fail(self, error: BaseException) -> None:
+        """Hand over *error*."""
+        self._error, self.ready = error, True
+        self._lock.release()
+
+    def wait(self) -> R:
+        """Wait for the outcome; return or raise it."""
+        if not self.ready:
+            self._lock.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[no-any-return]
+
+    async def fill(self, coroutine: Coroutine[Any, Any, R]) -> None:
+        """Hand over what becomes of *coroutine*."""
+        try:
+            value = await coroutine
+        except BaseException as error:
+            self.fail(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self.set(value)
 
 
 class LoopThread:
@@ -35,7 +79,7 @@ class LoopThread:
     def __init__(self, name: str = "everywire loop") -> None:
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._process = os.getpid()
-        self._started: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
+        self._started = _Handoff[asyncio.AbstractEventLoop]()
         self._end: asyncio.Event
 
     def __enter__(self) -> Self:
@@ -57,7 +101,7 @@ class LoopThread:
         if self._thread.ident is not None:
             raise LocalProtocolError("a LoopThread is started once; make a new one")
         self._thread.start()
-        self._started.result()
+        self._started.wait()
         atexit.register(self.close)  # before the interpreter takes the ground from under it
 
     def close(self) -> None:
@@ -66,7 +110,7 @@ class LoopThread:
         if not self.alive:
             return
         self._here()  # it cannot wait for its own end
-        self._started.result().call_soon_threadsafe(self._end.set)
+        self._started.wait().call_soon_threadsafe(self._end.set)
         self._thread.join()
 
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
@@ -76,11 +120,13 @@ class LoopThread:
         except BaseException:
             coroutine.close()
             raise
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        outcome = _Handoff[R]()
+        future = asyncio.run_coroutine_threadsafe(outcome.fill(coroutine), loop)
         try:
-            return future.result()
+            return outcome.wait()
         except BaseException:
-            future.cancel()
+            if not outcome.ready:
+                future.cancel()
             raise
 
     @overload
@@ -102,19 +148,20 @@ class LoopThread:
     @contextmanager
     def enter(self, manager: AbstractAsyncContextManager[R]) -> Generator[R]:
         """Hold an `async with` block open in the loop, for the time of a `with` block here; gives what it gives."""
-        entered: concurrent.futures.Future[R] = concurrent.futures.Future()
+        entered, ended = _Handoff[R](), _Handoff[None]()
         left = asyncio.Event()
         loop = self._here()
-        task = asyncio.run_coroutine_threadsafe(_hold(manager, entered, left), loop)
+        task = asyncio.run_coroutine_threadsafe(ended.fill(_hold(manager, entered, left)), loop)
         try:
-            yield entered.result()
+            yield entered.wait()
         finally:
-            if entered.done():
+            if not entered.ready:
+                task.cancel()  # interrupted while it was being entered
+            else:
                 if self.alive:
                     loop.call_soon_threadsafe(left.set)
-            else:
-                task.cancel()  # interrupted while it was being entered
-            _wait_for_end(task)
+                with suppress(asyncio.CancelledError):  # the thread has ended, and so has the block
+                    ended.wait()
 
     def _main(self) -> None:
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
@@ -122,7 +169,7 @@ class LoopThread:
 
     async def _stay(self) -> None:
         self._end = asyncio.Event()
-        self._started.set_result(asyncio.get_running_loop())
+        self._started.set(asyncio.get_running_loop())
         await self._end.wait()
 
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -130,7 +177,7 @@ class LoopThread:
             raise ForkedError("this LoopThread belongs to the parent process: make a new one in the child")
         if not self.alive:
             raise NeedsLoop("the LoopThread is not running: use it inside 'with sync.LoopThread() as thread:'")
-        return self._started.result()
+        return self._started.wait()
 
     def _here(self) -> asyncio.AbstractEventLoop:
         """Return the loop, for somebody who waits for it and so must not be it."""
@@ -139,22 +186,15 @@ class LoopThread:
         return self._loop()
 
 
-async def _hold(
-    manager: AbstractAsyncContextManager[R], entered: concurrent.futures.Future[R], left: asyncio.Event
-) -> None:
+async def _hold(manager: AbstractAsyncContextManager[R], entered: _Handoff[R], left: asyncio.Event) -> None:
     try:
         async with manager as value:
-            entered.set_result(value)
+            entered.set(value)
             await left.wait()
     except BaseException as error:
-        if entered.done():
+        if entered.ready:
             raise
-        entered.set_exception(error)
-
-
-def _wait_for_end(task: concurrent.futures.Future[None]) -> None:
-    with suppress(concurrent.futures.CancelledError):  # the thread has ended, and so has the block
-        task.result()
+        entered.fail(error)
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop]:

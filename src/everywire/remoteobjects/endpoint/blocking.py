@@ -70,6 +70,7 @@ class BlockingSession:
         self._dialer = Dialer(address, limits.handshake)
         self._near = is_near(str(address))
         self._clock = Clock()
+        self._tasks = workplace.tasks
         self._link: BlockingLink | None = None
         self._attempt: Steps | None = None
         self._wish: Wish = (-1, 0, 0.0)
@@ -106,9 +107,8 @@ class BlockingSession:
                 self._interrupted()
                 self.flush()
                 raise
-        tasks = workplace.tasks
-        if tasks.waiting:
-            tasks.step()
+        if self._tasks.waiting:
+            self._tasks.step()
 
     def work(self, *, may_wait: bool = True) -> bool:
         """Do what can be done without waiting; return whether there was anything.
@@ -226,7 +226,7 @@ class BlockingSession:
 
     def _pump(self, link: BlockingLink, call: BlockingCall) -> None:
         """Work the link as fast as can be until *call* is finished, or something else than reading is to be done."""
-        stream, frames, clock, tasks = link.stream, link.frames, self._clock, workplace.tasks
+        stream, frames, clock, tasks = link.stream, link.frames, self._clock, self._tasks
         if link.handling:
             link.catch_up()
         while not call.finished:
@@ -266,9 +266,8 @@ class BlockingSession:
         self._clock.tick()
         if self._link is not None:
             self._link.flush()
-        tasks = workplace.tasks
-        if tasks.waiting:
-            tasks.step()
+        if self._tasks.waiting:
+            self._tasks.step()
         return worked
 
     def _take(self, link: BlockingLink) -> bool:
@@ -392,7 +391,9 @@ class BlockingSession:
     def _before_greeting(self, reason: Exception) -> Exception:
         """Return why a link ended whose host never got as far as to show its objects."""
         text, url = str(reason), self.replica.url
-        return type(reason)(text if url in text else f"{url}: {_HUNG_UP if text == CLOSED else text}")
+        if text == CLOSED or isinstance(reason.__cause__, ConnectionResetError):
+            text = _HUNG_UP
+        return type(reason)(text if url in text else f"{url}: {text}")
 
     def _interrupted(self) -> None:
         """After Ctrl-C: where bytes may be lost only a new connection helps, which is made at the next occasion."""

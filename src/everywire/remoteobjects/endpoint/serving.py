@@ -399,6 +399,4 @@ def caller_of(peer: Peer) -> Caller:
 @lru_cache(maxsize=256)
 def _caller(identity: str, uid: int | None, loopback: bool, encrypted: bool, address: str) -> Caller:  # noqa: FBT001
     """Return the one Caller of all links of a user of this machine."""
-    return Caller(
-        wire="qtro", identity=identity, uid=uid, loopback=loopback, encrypted=encrypted, address=address
-    )
+    return Caller(wire="qtro", identity=identity, uid=uid, loopback=loopback, encrypted=encrypted, address=address)
