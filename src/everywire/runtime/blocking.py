@@ -26,7 +26,9 @@ from everywire.model.state import report
 from everywire.runtime.replica import LINKS, ReplicaLink, ReplicaProperty, replica_class
 
 LONGEST_WAIT: Final = 3600.0
-"""Seconds for which nobody needs to wake up: an upper bound for system calls."""
+"""Seconds for which nobody needs to look again."""
+NOTICED: Final = 1.0
+"""Longest wait within the kernel: a signal that comes just before one is noticed by Python only when it is over."""
 
 
 class Interest(NamedTuple):
@@ -341,7 +343,7 @@ def turn(pumps: Iterable[Pump], seconds: float) -> bool:
         return any(worked)
     interests = [pump.interest() for pump in pumps]
     seconds = min([seconds, *(interest.seconds for interest in interests)])
-    _wait_for(interests, max(0.0, seconds))
+    _wait_for(interests, max(0.0, min(seconds, NOTICED)))
     worked = [pump.work() for pump in pumps]
     return any(worked)
 

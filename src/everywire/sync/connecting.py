@@ -84,7 +84,7 @@ class _Connected(AbstractContextManager[Any]):
             self._wait_settled()
             if isinstance(replica.error, SignatureMismatch):
                 raise replica.error
-            if replica.state is not ReplicaState.VALID:
+            if replica.state not in (ReplicaState.VALID, ReplicaState.SUSPECT):  # suspect: it was valid, and comes back
                 raise replica.why_not_valid(life.offered, self._timeout)
         except BaseException:
             self._leave()
@@ -99,7 +99,7 @@ class _Connected(AbstractContextManager[Any]):
     def _wait_settled(self) -> None:
         seconds = self._timeout or LONGEST_WAIT
         end = time.monotonic() + seconds
-        while not self._life.settled:
+        while not self._life.settled and self._replica.state is not ReplicaState.SUSPECT:
             left = end - time.monotonic()
             if left <= 0 and self._timeout:
                 return

@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import get_ident
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from everywire.errors import Code, Fault
 from everywire.model import Contract, Kind, Member, Object, contract_of
 from everywire.model.events import Changed, Emitted
 from everywire.runtime.blocking import (
     LONGEST_WAIT,
+    NOTICED,
     BlockingCall,
     Interest,
     PumpedReplica,
@@ -35,9 +36,6 @@ from everywire.runtime.wires import Wire
 from everywire.sync.threads import LoopThread, shared_thread
 
 T = TypeVar("T")
-
-LOOK: Final = 1.0
-"""Seconds after which a wait looks whether the other thread still lives."""
 
 Item = Callable[[], object]
 """What is to be done in this thread, as an entry of the inbox."""
@@ -128,7 +126,7 @@ class Mirror:
         check_thread(self.owner)
         try:
             while not call.finished:
-                if not turn((self,), LOOK) and (self._closed or not self._thread.alive):
+                if not turn((self,), NOTICED) and (self._closed or not self._thread.alive):
                     call.set_exception(self.replica.unavailable())
         except BaseException:
             call.cancel()
@@ -321,5 +319,3 @@ def type_of(source: Object) -> Callable[[Contract], type[Object]]:
     """Return what stands for building a class: the replica in the other thread has one already."""
     cls: Any = link_of(source).cls
     return lambda _: cls
-
-

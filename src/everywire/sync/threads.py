@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from everywire.errors import ForkedError, LocalProtocolError, NeedsLoop
+from everywire.runtime.blocking import NOTICED
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,8 +23,8 @@ R = TypeVar("R")
 class _Handoff(Generic[R]):
     """Hands one outcome to a thread that waits for it.
 
-    Not a concurrent Future: Ctrl-C within the wait for one may leave its lock held for ever (its condition is entered
-    in Python, between any two steps of which the interrupt may come).
+    Not a concurrent Future: Ctrl-C within the wait for one may leave its lock held for ever, because its condition is
+    entered in Python, between any two steps of which the interrupt may come.
     """
 
     def __init__(self) -> None:
@@ -45,8 +46,8 @@ class _Handoff(Generic[R]):
 
     def wait(self) -> R:
         """Wait for the outcome; return or raise it."""
-        if not self.ready:
-            self._lock.acquire()
+        while not (self.ready or self._lock.acquire(timeout=NOTICED)):
+            pass
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[no-any-return]
