@@ -448,6 +448,7 @@ async def test_leaving_a_stopped_host_takes_no_longer_than_a_goodbye() -> None:
         child.go_on()
 
 
+@pytest.mark.timeout(60)  # the kernel takes tens of thousands of them first
 async def test_calls_that_wait_for_a_host_that_does_not_read_have_a_limit() -> None:
     limits = Limits(drain=0.0, unsent_soft=64 * 1024, unsent_hard=512 * 1024)
     with started(HOST, "asyncio", "http://127.0.0.1:0") as child:
