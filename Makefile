@@ -12,6 +12,10 @@ MINIMUM_COVERAGE := 95
 setup  := @PYTHON="$(PYTHON)" bash tools/setup.sh
 bin    := .venv/bin
 pytest := $(bin)/python -m pytest
+# The programs and daemons that the tests of D-Bus talk to; each has its own in a temporary folder.
+dbus   := dbus-daemon:dbus-daemon dbus-send:dbus-bin dbus-test-tool:dbus-tests dbus-broker:dbus-broker \
+          busctl:systemd gdbus:libglib2.0-bin g++:g++ qmake6:qt6-base-dev \
+          /usr/lib/python3/dist-packages/dbusmock:python3-dbusmock
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
@@ -27,12 +31,12 @@ demo: ## one object on every wire at once; ARGS=--once ends by itself, QT=1 adds
 test: ## all tests at small counts, branch coverage; TESTS=tests/model runs a part, without the coverage limit
 	$(setup) cli http test qt
 	@bash tools/debian.sh curl:curl
-	@[ "$$(id -u)" != 0 ] || bash tools/debian.sh zsh:zsh fish:fish
+	@[ "$$(id -u)" != 0 ] || bash tools/debian.sh zsh:zsh fish:fish $(dbus)
 	@$(pytest) $(TESTS) $(ARGS) $(if $(filter tests,$(TESTS)),--cov --cov-report=term --cov-fail-under=$(MINIMUM_COVERAGE))
 
 soak: ## the same tests at the full counts, and with a browser; prints the figures
 	$(setup) cli http test qt
-	@bash tools/debian.sh curl:curl chromium:chromium zsh:zsh fish:fish
+	@bash tools/debian.sh curl:curl chromium:chromium zsh:zsh fish:fish $(dbus)
 	@EVERYWIRE_SOAK=1 $(pytest) $(TESTS) --timeout=3600 -rA $(ARGS)
 
 lint: ## ruff, and the import contracts of pyproject.toml

@@ -184,7 +184,8 @@ class ReadinessLink:
                 return
             if sent == len(data):
                 return
-            rest = memoryview(data)[sent:]
+            if sent:  # else it stays what it is: something may travel with its first byte
+                rest = memoryview(data)[sent:]
             self._loop.add_writer(self._ends.writer, self._writable)
         if self._outgoing is None:
             self._outgoing = deque()

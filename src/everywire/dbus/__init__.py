@@ -1,0 +1,3 @@
+"""D-Bus: objects, signals and slots on a bus and from peer to peer."""
+
+from __future__ import annotations

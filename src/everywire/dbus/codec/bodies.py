@@ -1,0 +1,211 @@
+"""Reading bodies, which nobody may have checked: every rule of the wire format, by readers compiled per signature.
+
+A reader takes the data, where to begin and how deep the value stands, and returns the value and where it ends. It
+raises RemoteProtocolError, and nothing else (IndexError and struct.error, for what ends too early, become one above).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from everywire.dbus.codec._dbusfast import Variant
+from everywire.dbus.codec.names import check_path
+from everywire.dbus.codec.signatures import Node, parse_signature
+from everywire.errors import ModelError, RemoteProtocolError
+
+Read = Callable[[bytes, int, int], tuple[Any, int]]
+
+MAX_ARRAY: Final = 1 << 26
+"""Bytes of an array."""
+DEEPEST: Final = 64
+"""Containers within containers, those in variants counted too."""
+
+_FIXED: Final = {"y": "B", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d", "h": "I"}
+_ALIGNMENT: Final = {
+    "y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4,
+    "s": 4, "o": 4, "g": 1, "v": 1, "a": 4, "(": 8, "{": 8,
+}  # fmt: skip
+
+
+def read_body(signature: str, body: bytes, order: str) -> tuple[Any, ...]:
+    """Return the values of *body*, in the byte *order* ``<`` or ``>``; raise RemoteProtocolError."""
+    try:
+        readers = _readers(signature, order)
+        values: list[Any] = []
+        at = 0
+        for read in readers:
+            value, at = read(body, at, 0)
+            values.append(value)
+    except (IndexError, struct.error):
+        raise RemoteProtocolError(f"a body of {len(body)} bytes ends before its signature {signature!r} does") from None
+    except (ModelError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"a malformed body: {error}") from None
+    if at != len(body):
+        raise RemoteProtocolError(f"a body of {len(body)} bytes goes on after its signature {signature!r}, at {at}")
+    return tuple(values)
+
+
+@lru_cache(1024)
+def _readers(signature: str, order: str) -> tuple[Read, ...]:
+    return tuple(_reader(node, order) for node in parse_signature(signature))
+
+
+def _reader(node: Node, order: str) -> Read:
+    code = node.code
+    if code in _FIXED:
+        return _fixed(struct.Struct(order + _FIXED[code]))
+    match code:
+        case "b":
+            return _boolean(order)
+        case "s":
+            return _text(order)
+        case "o":
+            return _path(order)
+        case "g":
+            return _read_signature
+        case "v":
+            return _variant(order)
+        case "a":
+            return _array(node.parts[0], order)
+        case _:
+            return _struct(tuple(_reader(part, order) for part in node.parts))
+
+
+def _aligned(data: bytes, at: int, mask: int) -> int:
+    """Return where the next value with an alignment of *mask* + 1 begins; what is between is zero."""
+    end = (at + mask) & ~mask
+    if any(data[at:end]):
+        raise RemoteProtocolError(f"padding at {at} is not zero")
+    if end > len(data):
+        raise IndexError
+    return end
+
+
+def _fixed(layout: struct.Struct) -> Read:
+    unpack, size = layout.unpack_from, layout.size
+    mask = size - 1
+
+    def read(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: ARG001  all readers look alike
+        if at & mask:
+            at = _aligned(data, at, mask)
+        return unpack(data, at)[0], at + size
+
+    return read
+
+
+def _boolean(order: str) -> Read:
+    number = _fixed(struct.Struct(order + "I"))
+
+    def read(data: bytes, at: int, depth: int) -> tuple[bool, int]:
+        value, at = number(data, at, depth)
+        if value > 1:
+            raise RemoteProtocolError(f"a boolean is 0 or 1, not {value}")
+        return bool(value), at
+
+    return read
+
+
+def _text(order: str) -> Read:
+    number = _fixed(struct.Struct(order + "I"))
+
+    def read(data: bytes, at: int, depth: int) -> tuple[str, int]:
+        size, at = number(data, at, depth)
+        return _terminated(data, at, size), at + size + 1
+
+    return read
+
+
+def _path(order: str) -> Read:
+    text = _text(order)
+
+    def read(data: bytes, at: int, depth: int) -> tuple[str, int]:
+        value, at = text(data, at, depth)
+        return check_path(value), at
+
+    return read
+
+
+def _read_signature(data: bytes, at: int, depth: int) -> tuple[str, int]:  # noqa: ARG001
+    size = data[at]
+    value = _terminated(data, at + 1, size)
+    parse_signature(value)
+    return value, at + 2 + size
+
+
+def _terminated(data: bytes, at: int, size: int) -> str:
+    """Return the text of *size* bytes at *at*, which a NUL follows and none interrupts."""
+    end = at + size
+    if data[end]:  # raises IndexError when it ends before
+        raise RemoteProtocolError("a text does not end with NUL")
+    raw = data[at:end]
+    if 0 in raw:
+        raise RemoteProtocolError("a text holds NUL")
+    return raw.decode()
+
+
+def _variant(order: str) -> Read:
+    def read(data: bytes, at: int, depth: int) -> tuple[Variant, int]:
+        if depth >= DEEPEST:
+            raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
+        signature, at = _read_signature(data, at, depth)
+        readers = _readers(signature, order)
+        if len(readers) != 1:
+            raise RemoteProtocolError(f"a variant holds one value, not {signature!r}")
+        value, at = readers[0](data, at, depth + 1)
+        return Variant(signature, value, verify=False), at
+
+    return read
+
+
+def _struct(readers: tuple[Read, ...]) -> Read:
+    def read(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+        if depth >= DEEPEST:
+            raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
+        at = _aligned(data, at, 7)
+        values: list[Any] = []
+        for part in readers:
+            value, at = part(data, at, depth + 1)
+            values.append(value)
+        return values, at
+
+    return read
+
+
+def _array(item: Node, order: str) -> Read:
+    number = _fixed(struct.Struct(order + "I"))
+    mask = _ALIGNMENT[item.code] - 1
+    read_items = _bytes if item.code == "y" else _items(_reader(item, order), mapping=item.code == "{")
+
+    def read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+        if depth >= DEEPEST:
+            raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
+        size, at = number(data, at, depth)
+        if size > MAX_ARRAY:
+            raise RemoteProtocolError(f"an array of {size} bytes; {MAX_ARRAY} are the most")
+        at = _aligned(data, at, mask)
+        end = at + size
+        if end > len(data):
+            raise IndexError
+        return read_items(data, at, end, depth + 1), end
+
+    return read
+
+
+def _bytes(data: bytes, at: int, end: int, depth: int) -> bytes:  # noqa: ARG001
+    return data[at:end]
+
+
+def _items(read: Read, *, mapping: bool) -> Callable[[bytes, int, int, int], Any]:
+    def read_items(data: bytes, at: int, end: int, depth: int) -> Any:
+        found: list[Any] = []
+        while at < end:
+            value, at = read(data, at, depth)
+            found.append(value)
+        if at != end:
+            raise RemoteProtocolError("an array ends in the midst of an item")
+        return {key: value for key, value in found} if mapping else found  # noqa: C416  the items are lists of two
+
+    return read_items

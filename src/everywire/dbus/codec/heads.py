@@ -1,0 +1,181 @@
+"""Headers of messages: prepared once for those that differ in serial and body only, and read with a memory."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from everywire.dbus.codec.bodies import read_body
+from everywire.dbus.codec.names import check_bus_name, check_error_name, check_interface, check_member, check_path
+from everywire.dbus.codec.signatures import check_signature
+from everywire.errors import ModelError, RemoteProtocolError
+
+MAX_MESSAGE: Final = 1 << 27
+"""Bytes of a message, header included."""
+MAX_HEADER: Final = 1 << 26
+"""Bytes of the fields of a header."""
+FIRST: Final = 16
+"""Bytes before the fields."""
+
+_LITTLE: Final = struct.Struct("<4sIII")
+_SERIAL: Final = struct.Struct("<4sI")
+_REPLY_MARK: Final = b"\x05\x01u\0"
+_LOCAL: Final = ("/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local")
+
+# Header field codes ("Header Fields"): name in `Fields`, type, and what checks it.
+_FIELDS: Final[dict[int, tuple[str, str, Any]]] = {
+    1: ("path", "o", check_path),
+    2: ("interface", "s", check_interface),
+    3: ("member", "s", check_member),
+    4: ("error_name", "s", check_error_name),
+    5: ("reply_serial", "u", None),
+    6: ("destination", "s", check_bus_name),
+    7: ("sender", "s", check_bus_name),
+    8: ("signature", "g", check_signature),
+    9: ("fds", "u", None),
+}
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """The fields of a header; texts are empty, and numbers zero, where it lacks them."""
+
+    path: str = ""
+    interface: str = ""
+    member: str = ""
+    error_name: str = ""
+    reply_serial: int = 0
+    destination: str = ""
+    sender: str = ""
+    signature: str = ""
+    fds: int = 0
+
+
+class Head:
+    """The header of messages that differ in serial, body and reply serial only; ModelError for an invalid name."""
+
+    __slots__ = ("_lead", "_size", "_tail")
+
+    def __init__(
+        self,
+        kind: int,
+        flags: int = 0,
+        *,
+        path: str = "",
+        interface: str = "",
+        member: str = "",
+        error_name: str = "",
+        destination: str = "",
+        signature: str = "",
+        fds: int = 0,
+    ) -> None:
+        texts = {1: path, 2: interface, 3: member, 4: error_name, 6: destination, 8: signature}
+        fields = b""
+        for code, text in texts.items():
+            if text:
+                _, kind_of_text, check = _FIELDS[code]
+                raw = check(text).encode()
+                size = bytes((len(raw),)) if kind_of_text == "g" else len(raw).to_bytes(4, "little")
+                fields = _padded(fields) + bytes((code, 1)) + kind_of_text.encode() + b"\0" + size + raw + b"\0"
+        if fds:
+            fields = _padded(fields) + b"\x09\x01u\0" + fds.to_bytes(4, "little")
+        self._lead = b"l" + bytes((kind, flags, 1))
+        self._size = len(fields)
+        self._tail = _padded(fields)
+
+    def frame(self, serial: int, body: bytes = b"", reply_serial: int = 0) -> bytes:
+        """Return the message with *body*; raise ModelError when it is too large."""
+        if len(body) + self._size > MAX_MESSAGE - 64:
+            raise ModelError(f"a message of {len(body)} bytes; D-Bus carries {MAX_MESSAGE} at most")
+        if reply_serial:
+            size = self._size + 8 if self._size else 8
+            first = _LITTLE.pack(self._lead, len(body), serial, size) + _SERIAL.pack(_REPLY_MARK, reply_serial)
+        else:
+            first = _LITTLE.pack(self._lead, len(body), serial, self._size)
+        return b"".join((first, self._tail, body))
+
+
+@lru_cache(4096)
+def head_of(
+    kind: int,
+    flags: int,
+    path: str,
+    interface: str,
+    member: str,
+    error_name: str,
+    destination: str,
+    signature: str,
+    fds: int,
+) -> Head:
+    """Return the `Head` with these fields, made once."""
+    return Head(
+        kind,
+        flags,
+        path=path,
+        interface=interface,
+        member=member,
+        error_name=error_name,
+        destination=destination,
+        signature=signature,
+        fds=fds,
+    )
+
+
+def read_fields(raw: bytes, kind: int, order: str) -> tuple[Fields, int]:
+    """Return the fields in *raw*, and the reply serial; raise RemoteProtocolError.
+
+    Equal fields are read once. Only the reply serial differs between the answers of one peer, so it is taken out first:
+    it has eight bytes, as long as the alignment of fields, and what remains is as valid as the whole.
+    """
+    if kind in (2, 3) and order == "<":
+        at = raw.find(_REPLY_MARK)
+        if at >= 0 and not at & 7:
+            return _read(raw[:at] + raw[at + 8 :], kind, order), int.from_bytes(raw[at + 4 : at + 8], "little")
+    fields = _read(raw, kind, order)
+    return fields, fields.reply_serial
+
+
+@lru_cache(4096)
+def _read(raw: bytes, kind: int, order: str) -> Fields:
+    size = len(raw).to_bytes(4, "little" if order == "<" else "big")
+    (items,) = read_body("a(yv)", size + bytes(4) + raw, order)  # the first item begins at 8, as it does in a message
+    found: dict[str, Any] = {}
+    for code, variant in items:
+        if code == 0:
+            raise RemoteProtocolError("a header field of the invalid code 0")
+        if code not in _FIELDS:
+            continue  # of a later version of the protocol
+        name, signature, check = _FIELDS[code]
+        if variant.signature != signature or name in found:
+            raise RemoteProtocolError(f"the header field {name} comes twice, or as {variant.signature!r}")
+        found[name] = variant.value
+        if check is not None:
+            _check(check, variant.value)
+    fields = Fields(**found)
+    if fields.path == _LOCAL[0] or fields.interface == _LOCAL[1]:
+        raise RemoteProtocolError("a message from org.freedesktop.DBus.Local, which never travels")
+    _check_required(fields, kind)
+    return fields
+
+
+def _check(check: Any, value: str) -> None:
+    try:
+        check(value)
+    except ModelError as error:
+        raise RemoteProtocolError(f"a malformed header: {error}") from None
+
+
+def _check_required(fields: Fields, kind: int) -> None:
+    """Look whether the fields are there that a message of its kind needs; a reply serial was taken out before."""
+    if kind in (1, 4) and not (fields.path and fields.member):
+        raise RemoteProtocolError("a call or signal without path or member")
+    if kind == 4 and not fields.interface:
+        raise RemoteProtocolError("a signal without interface")
+    if kind == 3 and not fields.error_name:
+        raise RemoteProtocolError("an error without a name")
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 8)
