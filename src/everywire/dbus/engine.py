@@ -139,11 +139,11 @@ class Engine:
 
     def receive_eof(self) -> list[Any]:
         """Return what the end of the stream means: an error where it came in the midst of something."""
-        if self._broken or not (self._buffer or self._skip or self._handshake):
+        if self._broken or not (self._buffer or self._skip):
             return []
         self._broken = True
         what = "the authentication" if self._handshake is not None else "a message"
-        return [Broken(RemoteProtocolError(f"the connection ended in the midst of {what}"))]
+        return [Broken(RemoteProtocolError(f"the connection ended within {what}"))]
 
     # Private.
 

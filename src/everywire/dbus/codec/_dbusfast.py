@@ -11,7 +11,7 @@ from typing import Any
 from dbus_fast import Variant
 from dbus_fast._private.marshaller import Marshaller
 
-from everywire.dbus.codec.signatures import check_signature
+from everywire.dbus.codec.signatures import parse_signature
 from everywire.errors import ModelError
 
 __all__ = ("Variant", "marshal")
@@ -19,7 +19,8 @@ __all__ = ("Variant", "marshal")
 
 def marshal(signature: str, body: tuple[Any, ...] | list[Any]) -> bytes:
     """Return *body* as bytes; raise ModelError when it does not fit *signature*."""
-    check_signature(signature)
+    if len(body) != (count := len(parse_signature(signature))):
+        raise ModelError(f"{len(body)} values where the signature {signature!r} has {count}")
     try:
         return bytes(Marshaller(signature, list(body)).marshall())
     except Exception as error:  # noqa: BLE001  dbus-fast raises what the struct module, str and dict raise

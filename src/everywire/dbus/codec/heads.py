@@ -71,6 +71,8 @@ class Head:
         signature: str = "",
         fds: int = 0,
     ) -> None:
+        if lacking := _lacking(kind, path, interface, member, error_name):
+            raise ModelError(f"a message of its kind needs {lacking}")
         texts = {1: path, 2: interface, 3: member, 4: error_name, 6: destination, 8: signature}
         fields = b""
         for code, text in texts.items():
@@ -126,13 +128,13 @@ def head_of(
 def read_fields(raw: bytes, kind: int, order: str) -> tuple[Fields, int]:
     """Return the fields in *raw*, and the reply serial; raise RemoteProtocolError.
 
-    Equal fields are read once. Only the reply serial differs between the answers of one peer, so it is taken out first:
-    it has eight bytes, as long as the alignment of fields, and what remains is as valid as the whole.
+    Equal fields are read once. Only the reply serial differs between the answers of one peer, so it is made equal first.
     """
     if kind in (2, 3) and order == "<":
         at = raw.find(_REPLY_MARK)
         if at >= 0 and not at & 7:
-            return _read(raw[:at] + raw[at + 8 :], kind, order), int.from_bytes(raw[at + 4 : at + 8], "little")
+            serial = int.from_bytes(raw[at + 4 : at + 8], "little")
+            return _read(raw[: at + 4] + b"\1\0\0\0" + raw[at + 8 :], kind, order), serial
     fields = _read(raw, kind, order)
     return fields, fields.reply_serial
 
@@ -156,7 +158,8 @@ def _read(raw: bytes, kind: int, order: str) -> Fields:
     fields = Fields(**found)
     if fields.path == _LOCAL[0] or fields.interface == _LOCAL[1]:
         raise RemoteProtocolError("a message from org.freedesktop.DBus.Local, which never travels")
-    _check_required(fields, kind)
+    if lacking := _lacking(kind, fields.path, fields.interface, fields.member, fields.error_name):
+        raise RemoteProtocolError(f"a message without {lacking}")
     return fields
 
 
@@ -167,14 +170,13 @@ def _check(check: Any, value: str) -> None:
         raise RemoteProtocolError(f"a malformed header: {error}") from None
 
 
-def _check_required(fields: Fields, kind: int) -> None:
-    """Look whether the fields are there that a message of its kind needs; a reply serial was taken out before."""
-    if kind in (1, 4) and not (fields.path and fields.member):
-        raise RemoteProtocolError("a call or signal without path or member")
-    if kind == 4 and not fields.interface:
-        raise RemoteProtocolError("a signal without interface")
-    if kind == 3 and not fields.error_name:
-        raise RemoteProtocolError("an error without a name")
+def _lacking(kind: int, path: str, interface: str, member: str, error_name: str) -> str:
+    """Return what a message of its kind needs and does not have; reply serials are looked at for each."""
+    if kind in (1, 4) and not (path and member):
+        return "a path and a member"
+    if kind == 4 and not interface:
+        return "an interface"
+    return "the name of an error" if kind == 3 and not error_name else ""
 
 
 def _padded(data: bytes) -> bytes:

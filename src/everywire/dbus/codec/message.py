@@ -69,6 +69,8 @@ _KINDS: Final = (None, Kind.CALL, Kind.RETURN, Kind.ERROR, Kind.SIGNAL)
 def encode_message(message: Message, serial: int) -> bytes:
     """Return *message* with the number *serial* as bytes; raise ModelError when it cannot be sent."""
     m = message
+    if m.kind in (Kind.RETURN, Kind.ERROR) and not m.reply_serial:
+        raise ModelError("an answer needs the serial of the call that it answers")
     head = head_of(
         m.kind, m.flags, m.path, m.interface, m.member, m.error_name, m.destination, m.signature, len(m.fds)
     )
