@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from everywire.dbus.codec._dbusfast import Variant
 from everywire.dbus.codec.names import check_path
-from everywire.dbus.codec.signatures import Node, parse_signature
+from everywire.dbus.codec.signatures import NUMBERS, Node, layout_of, parse_signature
 from everywire.errors import ModelError, RemoteProtocolError
 
 Read = Callable[[bytes, int, int], tuple[Any, int]]
@@ -23,7 +23,6 @@ MAX_ARRAY: Final = 1 << 26
 DEEPEST: Final = 64
 """Containers within containers, those in variants counted too."""
 
-_FIXED: Final = {"y": "B", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d", "h": "I"}
 _ALIGNMENT: Final = {
     "y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4,
     "s": 4, "o": 4, "g": 1, "v": 1, "a": 4, "(": 8, "{": 8,
@@ -33,19 +32,31 @@ _ALIGNMENT: Final = {
 def read_body(signature: str, body: bytes, order: str) -> tuple[Any, ...]:
     """Return the values of *body*, in the byte *order* ``<`` or ``>``; raise RemoteProtocolError."""
     try:
-        readers = _readers(signature, order)
-        values: list[Any] = []
-        at = 0
-        for read in readers:
-            value, at = read(body, at, 0)
-            values.append(value)
+        return _body_reader(signature, order)(body)
     except (IndexError, struct.error):
-        raise RemoteProtocolError(f"a body of {len(body)} bytes ends before its signature {signature!r} does") from None
+        raise RemoteProtocolError(f"a body of {len(body)} bytes is not as long as its signature {signature!r}") from None
     except (ModelError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"a malformed body: {error}") from None
-    if at != len(body):
-        raise RemoteProtocolError(f"a body of {len(body)} bytes goes on after its signature {signature!r}, at {at}")
-    return tuple(values)
+
+
+@lru_cache(1024)
+def _body_reader(signature: str, order: str) -> Callable[[bytes], tuple[Any, ...]]:
+    layout = layout_of(signature, order)
+    if layout is not None and "x" not in layout.format:  # what is between values must be looked at
+        return layout.unpack
+    readers = _readers(signature, order)
+
+    def read(body: bytes) -> tuple[Any, ...]:
+        values: list[Any] = []
+        at = 0
+        for read_value in readers:
+            value, at = read_value(body, at, 0)
+            values.append(value)
+        if at != len(body):
+            raise IndexError
+        return tuple(values)
+
+    return read
 
 
 @lru_cache(1024)
@@ -55,8 +66,8 @@ def _readers(signature: str, order: str) -> tuple[Read, ...]:
 
 def _reader(node: Node, order: str) -> Read:
     code = node.code
-    if code in _FIXED:
-        return _fixed(struct.Struct(order + _FIXED[code]))
+    if code in NUMBERS:
+        return _fixed(struct.Struct(order + NUMBERS[code]))
     match code:
         case "b":
             return _boolean(order)

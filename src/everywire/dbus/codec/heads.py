@@ -22,7 +22,9 @@ FIRST: Final = 16
 
 _LITTLE: Final = struct.Struct("<4sIII")
 _SERIAL: Final = struct.Struct("<4sI")
+_NUMBER: Final = struct.Struct("<I").unpack_from
 _REPLY_MARK: Final = b"\x05\x01u\0"
+_REPLY_ONE: Final = _REPLY_MARK + b"\1\0\0\0"
 _LOCAL: Final = ("/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local")
 
 # Header field codes ("Header Fields"): name in `Fields`, type, and what checks it.
@@ -128,13 +130,17 @@ def head_of(
 def read_fields(raw: bytes, kind: int, order: str) -> tuple[Fields, int]:
     """Return the fields in *raw*, and the reply serial; raise RemoteProtocolError.
 
-    Equal fields are read once. Only the reply serial differs between the answers of one peer, so it is made equal first.
+    Equal fields are read once. The answers of one peer differ in the reply serial only, so that is made equal first.
     """
     if kind in (2, 3) and order == "<":
+        if raw.startswith(_REPLY_MARK) and len(raw) >= 8:  # as we and sd-bus write it
+            return _read(_REPLY_ONE + raw[8:], kind, order), _NUMBER(raw, 4)[0]
         at = raw.find(_REPLY_MARK)
-        if at >= 0 and not at & 7:
-            serial = int.from_bytes(raw[at + 4 : at + 8], "little")
-            return _read(raw[: at + 4] + b"\1\0\0\0" + raw[at + 8 :], kind, order), serial
+        # A second one could stand inside of a field.
+        if at >= 0 and not at & 7 and len(raw) >= at + 8 and raw.find(_REPLY_MARK, at + 1) < 0:
+            fields = _read(raw[:at] + _REPLY_ONE + raw[at + 8 :], kind, order)
+            if fields.reply_serial:
+                return fields, _NUMBER(raw, at + 4)[0]
     fields = _read(raw, kind, order)
     return fields, fields.reply_serial
 

@@ -24,7 +24,8 @@ INTERACTIVE: Final = 4
 _ORDERS: Final = {ord("l"): "<", ord("B"): ">"}
 _NUMBERS: Final = {"<": struct.Struct("<4xIII").unpack_from, ">": struct.Struct(">4xIII").unpack_from}
 """By byte order: the size of the body, the serial, and the size of the fields."""
-_NO_FDS: Final[tuple[Any, ...]] = ()
+_UNCHECKED: Final = frozenset("ogv")
+"""Types whose values dbus-fast writes as they come."""
 
 
 class Kind(enum.IntEnum):
@@ -80,7 +81,7 @@ def encode_message(message: Message, serial: int) -> bytes:
 def marshal_checked(signature: str, body: tuple[Any, ...]) -> bytes:
     """Return *body* as bytes; raise ModelError also for what dbus-fast writes and a bus hangs up for."""
     raw = marshal(signature, body)
-    if any(code in signature for code in "ogv"):
+    if not _UNCHECKED.isdisjoint(signature):
         try:
             read_body(signature, raw, "<")
         except RemoteProtocolError as error:
@@ -88,17 +89,17 @@ def marshal_checked(signature: str, body: tuple[Any, ...]) -> bytes:
     return raw
 
 
-def frame_size(data: bytes | bytearray | memoryview) -> int:
-    """Return the size of the message that begins with *data*, of which `FIRST` bytes are there.
+def frame_size(data: bytes | bytearray | memoryview, at: int = 0) -> int:
+    """Return the size of the message that begins in *data* at *at*, of which `FIRST` bytes are there.
 
     Raises RemoteProtocolError when no message begins so.
     """
-    order = _ORDERS.get(data[0])
+    order = _ORDERS.get(data[at])
     if order is None:
-        raise RemoteProtocolError(f"a message begins with l or B for its byte order, not with byte {data[0]}")
-    if data[3] != 1 or not data[1]:
-        raise RemoteProtocolError(f"a message of type {data[1]} in version {data[3]} of the protocol; 1 is known")
-    body, _, fields = _NUMBERS[order](data)
+        raise RemoteProtocolError(f"a message begins with l or B for its byte order, not with byte {data[at]}")
+    if data[at + 3] != 1 or not data[at + 1]:
+        raise RemoteProtocolError(f"a message of type {data[at + 1]} in version {data[at + 3]} of the protocol, not 1")
+    body, _, fields = _NUMBERS[order](data, at)
     size: int = FIRST + fields + -fields % 8 + body
     if fields > MAX_HEADER or size > MAX_MESSAGE:
         raise RemoteProtocolError(f"a message of {size} bytes, {fields} of them header; {MAX_MESSAGE} are the most")
@@ -111,16 +112,18 @@ def decode_message(frame: bytes, descriptors: deque[Any] | None = None) -> Messa
     It takes its file descriptors out of *descriptors*. Raises RemoteProtocolError for whatever libdbus would not take.
     """
     order, kind = _ORDERS[frame[0]], frame[1]
-    if kind >= len(_KINDS):
-        return None
     size, serial, length = _NUMBERS[order](frame)
     fields, reply_serial = read_fields(frame[FIRST : FIRST + length], kind, order)
     begin = FIRST + length + -length % 8
-    if not serial or any(frame[FIRST + length : begin]):
+    if not serial or (length & 7 and any(frame[FIRST + length : begin])):
         raise RemoteProtocolError("a message without serial, or with padding that is not zero")
     if kind in (2, 3) and not reply_serial:
         raise RemoteProtocolError("an answer that does not say to what")
     signature = fields.signature
+    body = read_body(signature, frame[begin:], order) if size or signature else ()
+    fds = _taken(descriptors, fields.fds) if fields.fds else ()  # also of a message that nobody reads
+    if kind >= len(_KINDS):
+        return None
     return Message(
         kind=_KINDS[kind],  # type: ignore[arg-type]
         serial=serial,
@@ -132,22 +135,24 @@ def decode_message(frame: bytes, descriptors: deque[Any] | None = None) -> Messa
         destination=fields.destination,
         sender=fields.sender,
         signature=signature,
-        body=read_body(signature, frame[begin:], order) if size or signature else (),
+        body=body,
         flags=frame[2],
-        fds=_taken(descriptors, fields.fds) if fields.fds else (),
+        fds=fds,
     )
 
 
-def read_head(data: bytes, descriptors: deque[Any] | None = None) -> Message:
+def read_head(data: bytes, descriptors: deque[Any]) -> Message | None:
     """Return the message that begins with *data*, without its body; its descriptors are taken out of *descriptors*.
 
-    For a message that is too large to be kept, or whose body is malformed. Raises RemoteProtocolError.
+    For a message that is too large to be kept, or whose body is malformed; None for one of a kind that nobody knows
+    yet. Raises RemoteProtocolError.
     """
     order, kind = _ORDERS[data[0]], data[1]
     _, serial, length = _NUMBERS[order](data)
     fields, reply_serial = read_fields(bytes(data[FIRST : FIRST + length]), kind, order)
+    fds = _taken(descriptors, fields.fds)
     if kind >= len(_KINDS):
-        raise RemoteProtocolError(f"a message of type {kind}, which nobody knows yet")
+        return None
     parts = {name: getattr(fields, name) for name in ("path", "interface", "member", "error_name", "destination")}
     return Message(
         kind=_KINDS[kind],  # type: ignore[arg-type]
@@ -155,7 +160,7 @@ def read_head(data: bytes, descriptors: deque[Any] | None = None) -> Message:
         reply_serial=reply_serial,
         sender=fields.sender,
         flags=data[2],
-        fds=_taken(descriptors, fields.fds) if descriptors is not None else (),
+        fds=fds,
         **parts,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -15,6 +16,8 @@ DEEPEST: Final = 32
 """Arrays within arrays, and structs within structs, of one signature."""
 BASIC: Final = frozenset("ybnqiuxtdsogh")
 """Types without parts; only they can be keys."""
+NUMBERS: Final = {"y": "B", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d", "h": "I"}
+"""Types that are a number as the struct module writes it, and as long as its alignment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,21 @@ def parse_signature(signature: str) -> tuple[Node, ...]:
         node, at = _parse(signature, at, 0, 0)
         nodes.append(node)
     return tuple(nodes)
+
+
+@lru_cache(1024)
+def layout_of(signature: str, order: str) -> struct.Struct | None:
+    """Return how bodies of *signature* are laid out when they are numbers alone; None when there is anything else."""
+    codes, size = order, 0
+    for node in parse_signature(signature):
+        if node.code not in NUMBERS:
+            return None
+        number = NUMBERS[node.code]
+        width = struct.calcsize(number)
+        padding = -size % width
+        codes += "x" * padding + number
+        size += padding + width
+    return struct.Struct(codes) if size else None
 
 
 def check_signature(signature: str) -> str:

@@ -6,14 +6,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Self
 
-from everywire.dbus.codec import NO_AUTO_START, NO_REPLY, Kind, Message, encode_message
-from everywire.dbus.codec.errors import fault_of
-from everywire.dbus.engine import Authenticated, Broken, Engine, Oversized, Refused, Unreadable
+from everywire.dbus.codec import NO_AUTO_START, NO_REPLY, Kind, Message
+from everywire.dbus.engine import Engine
 from everywire.dbus.session.addresses import Place, bus_address, parse_places
-from everywire.dbus.session.handling import Handler, Handlers, failure
+from everywire.dbus.session.handling import Handler, Handlers
 from everywire.dbus.session.matching import BUS, BUS_PATH, Match
+from everywire.dbus.session.messaging import TIMEOUT, Messaging
 from everywire.dbus.session.names import NameReply, name_flags
 from everywire.dbus.session.subscribing import (
     Following,
@@ -22,72 +22,26 @@ from everywire.dbus.session.subscribing import (
     OnOwner,
     Subscription,
     Subscriptions,
-    ended_by,
 )
-from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError, RemoteProtocolError
+from everywire.errors import Code, Fault, LinkError, LocalProtocolError, RemoteProtocolError
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
-from everywire.runtime.outbox import Outbox
-from everywire.runtime.tasks import TaskSet
-from everywire.transport.descriptors import Carrying, PassingEnds, UnixFd
+from everywire.transport.descriptors import UnixFd
 from everywire.transport.failures import dial_failed
 from everywire.transport.loops import loop_with_sockets
-from everywire.transport.readiness import ReadinessLink
-from everywire.transport.shapes import Peer
 from everywire.transport.sockets import connect_tcp, connect_unix, peer_of
 
-TIMEOUT: Final = 25.0
-"""Seconds that a call waits by default, as in libdbus."""
 
-OnReply = Callable[[Message | Exception], object]
-
-
-class Host(Protocol):
-    """Who answers calls, and hears of the connection's pace: the object layer, or `Handlers`."""
-
-    def calls(self, messages: list[Message]) -> None:
-        """Take the calls of one chunk, in order."""
-        ...
-
-
-class Connection:
+class Connection(Messaging):
     """One end of a connection, to a bus or to a peer; `open` connects, `serve_peers` accepts.
 
     It lives once: after `closed` make another. Everything happens in the loop's thread.
     """
 
     def __init__(self, engine: Engine, *, bus: bool, limits: Limits, refusals: Refusals | None = None) -> None:
-        self.is_bus, self.limits = bus, limits
-        self.refusals = Refusals() if refusals is None else refusals
-        self.unique_name = ""
-        """Our name on the bus; empty between peers."""
-        self.guid = ""
-        """What the server calls itself."""
-        self.anonymous = False
-        """Whether the client did not say who it is."""
-        self.loop = asyncio.get_running_loop()
-        self.closed: asyncio.Future[Exception | None] = self.loop.create_future()
-        """Done when the connection is gone, with the reason; None: it was closed here."""
-        self.tasks = TaskSet(self.loop)
-        self.outbox: Outbox
-        self.peer: Peer
-        self.host: Host
+        super().__init__(engine, bus=bus, limits=limits, refusals=refusals)
         self.subscriptions = Subscriptions(self)
         self._handlers = Handlers(self)
         self.host = self._handlers
-        self._engine = engine
-        self._link: ReadinessLink
-        self._came: list[UnixFd] = []
-        self._passes_descriptors = False
-        self._ready: asyncio.Future[None] = self.loop.create_future()
-        self._waiting: dict[int, tuple[OnReply, str]] = {}
-        self._streams: set[MessageStream] = set()
-        self._monitor: MessageStream | None = None
-        self._closing = False
-        self.on_ready: Callable[[Connection], None] | None = None
-        """Called when a peer has authenticated, before its first message is looked at."""
-        self.on_paused: Callable[[], None] | None = None
-        self.on_resumed: Callable[[], None] | None = None
-        self.on_lost: Callable[[Exception | None], None] | None = None
 
     @classmethod
     async def open(
@@ -139,14 +93,6 @@ class Connection:
             raise
         return made
 
-    def start(self, sock: Any, peer: Peer, released: Callable[[], None] | None = None) -> None:
-        """Own the connected *sock* and speak on it."""
-        ends = PassingEnds(sock)
-        self.peer, self._came = peer, ends.came
-        self._link = link = ReadinessLink(ends, self, peer, write_limit=self.limits.unsent_soft, released=released)
-        self.outbox = Outbox(_Writer(link), self.limits, self.loop.call_soon, self._missed, _joined)
-        link.start()
-
     async def ready(self, place: Place | None = None) -> None:
         """Wait until both ends agreed on who they are; a client of a bus gets its name."""
         await asyncio.shield(self._ready)
@@ -171,11 +117,6 @@ class Connection:
             self._link.close()
         await asyncio.shield(self.closed)
         await self.tasks.aclose()
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._closing = True
-        self._link.abort()
 
     # Calls and messages.
 
@@ -205,114 +146,11 @@ class Connection:
         )
         return (await self.ask(message, timeout=timeout)).body
 
-    async def ask(self, message: Message, *, timeout: float | None = TIMEOUT) -> Message:
-        """Send a call and return the message that answers it; raises Fault."""
-        answered: asyncio.Future[Message] = self.loop.create_future()
-
-        def heard(answer: Message | Exception) -> None:
-            if answered.done():
-                return
-            if isinstance(answer, Exception):
-                answered.set_exception(answer)
-            else:
-                answered.set_result(answer)
-
-        serial = self.request(message, heard)
-        try:
-            async with asyncio.timeout(timeout):
-                answer = await answered
-        except TimeoutError:
-            late = f"{message.destination or 'the peer'} did not answer {message.member} within {timeout:g} s"
-            raise Fault(Code.DEADLINE_EXCEEDED, late) from None
-        finally:
-            self.forget(serial)
-        if answer.kind is Kind.ERROR:
-            raise fault_of(answer.error_name, answer.body)
-        return answer
-
-    def request(self, message: Message, on_reply: OnReply) -> int:
-        """Send a call; *on_reply* gets the answer, or why none comes. Returns the serial; raises Fault, ModelError."""
-        if self.closed.done() or self._monitor is not None:
-            raise self._gone()
-        serial = self._engine.next_serial()
-        frame = self._framed(message, serial)
-        self._waiting[serial] = (on_reply, message.destination)
-        try:
-            self.write_call(frame)
-        except Fault:
-            del self._waiting[serial]
-            raise
-        return serial
-
-    def expect(self, serial: int, on_reply: OnReply, destination: str = "") -> None:
-        """Give the answer to the call *serial*, which the caller writes itself, to *on_reply*."""
-        self._waiting[serial] = (on_reply, destination)
-
-    def forget(self, serial: int) -> None:
-        """Want the answer to the call *serial* no more."""
-        self._waiting.pop(serial, None)
-
-    def next_serial(self) -> int:
-        """Return the number of the next message, for who makes frames itself."""
-        return self._engine.next_serial()
-
-    def send(self, message: Message) -> int:
-        """Send *message*, and wait for nothing; return its serial. Raises ModelError, and Fault when it is too late."""
-        if self.closed.done() or self._monitor is not None:
-            raise self._gone()
-        serial = self._engine.next_serial()
-        frame = self._framed(message, serial)
-        if message.kind is Kind.SIGNAL:
-            self.outbox.put_signal(frame)
-        elif message.kind is Kind.CALL:
-            self.write_call(frame)
-        else:
-            self.outbox.put(frame)
-        return serial
-
-    def write_call(self, frame: bytes) -> None:
-        """Write the frame of a call; raises Fault when the peer does not read and too many wait."""
-        if self.outbox.congested:
-            self.outbox.join(frame)
-        else:
-            self.outbox.put(frame)
-
-    def emit(self, path: str, interface: str, member: str, signature: str = "", *body: Any, to: str = "") -> None:
-        """Send a signal, to everybody who wants it, or *to* one only."""
-        self.send(
-            Message(
-                kind=Kind.SIGNAL,
-                path=path,
-                interface=interface,
-                member=member,
-                destination=to,
-                signature=signature,
-                body=body,
-                flags=NO_REPLY,
-            )
-        )
-
-    def reply(self, call: Message, signature: str = "", *body: Any, fds: tuple[Any, ...] = ()) -> None:
-        """Answer *call*, if somebody waits for it."""
-        if not call.wants_reply or self.closed.done():
-            return
-        answer = Message(
-            kind=Kind.RETURN,
-            reply_serial=call.serial,
-            destination=call.sender,
-            signature=signature,
-            body=body,
-            fds=fds,
-            flags=NO_REPLY,
-        )
-        self.send(answer)
-
-    def fail(self, call: Message, fault: Fault) -> None:
-        """Answer *call* with *fault*, if somebody waits for it."""
-        if call.wants_reply and not self.closed.done():
-            self.send(failure(call, fault))
-
     # Signals.
+
+    def signalled(self, message: Message) -> None:
+        """Give a signal to whom it concerns."""
+        self.subscriptions.dispatch(message)
 
     async def match(self, rule: Match, callback: OnMessage) -> Subscription:
         """Call *callback* with each message that matches *rule*, from the moment in which this returns."""
@@ -334,10 +172,21 @@ class Connection:
 
         From now on the connection listens only. Raises Fault(PERMISSION_DENIED) where the bus does not allow it.
         """
-        await self.call(
-            BUS, BUS_PATH, f"{BUS}.Monitoring", "BecomeMonitor", "asu", [str(rule) for rule in rules], 0
+        stream = MessageStream()
+
+        def begin() -> None:
+            self._monitor = stream  # before the next message is looked at: whoever answers one is thrown off the bus
+
+        call = Message(
+            kind=Kind.CALL,
+            destination=BUS,
+            path=BUS_PATH,
+            interface=f"{BUS}.Monitoring",
+            member="BecomeMonitor",
+            signature="asu",
+            body=([str(rule) for rule in rules], 0),
         )
-        self._monitor = stream = MessageStream()
+        await self.ask(call, on_return=begin)
         self._streams.add(stream)
         return stream
 
@@ -402,172 +251,3 @@ class Connection:
     def handle(self, path: str, handler: Handler, *, subtree: bool = False) -> Callable[[], None]:
         """Let *handler* answer calls at *path*, and with *subtree* below it; return what takes it away again."""
         return self._handlers.add(path, handler, subtree=subtree)
-
-    # What the link calls.
-
-    def connected(self, connection: Any) -> None:
-        """Begin to authenticate."""
-        connection.write(self._engine.data_to_send())
-
-    def received(self, data: bytes) -> None:
-        """Take one chunk."""
-        if self._came:
-            self._engine.receive_descriptors(self._came)
-            self._came.clear()
-        events = self._engine.receive_data(data)
-        if not self._ready.done() and (answer := self._engine.data_to_send()):
-            self._link.write(answer)
-        calls: list[Message] = []
-        for event in events:
-            if event.__class__ is Message and self._monitor is None:
-                if event.kind is Kind.CALL:
-                    calls.append(event)
-                elif event.kind is Kind.SIGNAL:
-                    self.subscriptions.dispatch(event)
-                else:
-                    self._answered(event)
-            else:
-                self._other(event)
-        if calls:
-            self.host.calls(calls)
-
-    def paused(self) -> None:
-        """The peer does not take what it is sent."""
-        self.outbox.pause()
-        if self.on_paused is not None:
-            self.on_paused()
-
-    def resumed(self) -> None:
-        """The peer reads again."""
-        if self.on_resumed is not None:
-            self.on_resumed()
-        else:
-            self.outbox.resume()
-
-    def lost(self, error: LinkError | None) -> None:
-        """The connection is gone: calls that wait fail, streams end."""
-        reason: Exception | None = error
-        if error is None and not self._closing:
-            reason = LinkError("the bus closed the connection" if self.is_bus else "the peer closed the connection")
-        self._end(reason)
-
-    def pause_reading(self) -> None:
-        """Leave what comes in the kernel."""
-        self._link.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Undo `pause_reading`."""
-        self._link.resume_reading()
-
-    # Private.
-
-    def _end(self, reason: Exception | None) -> None:
-        if self.closed.done():
-            return
-        self.closed.set_result(reason)
-        if not self._ready.done():
-            self._ready.set_exception(reason or LinkError("the connection was closed"))
-            self._ready.exception()  # counts as seen: who opened it may be gone
-        waiting, self._waiting = self._waiting, {}
-        fault = Fault(Code.UNAVAILABLE, f"the link was lost: {reason}" if reason else "the connection was closed")
-        for on_reply, _ in waiting.values():
-            on_reply(fault)
-        for stream in self._streams:
-            stream.end(ended_by(reason))
-        if self.on_lost is not None:
-            self.on_lost(reason)
-
-    def _framed(self, message: Message, serial: int) -> bytes:
-        frame = encode_message(message, serial)
-        if not message.fds:
-            return frame
-        if not self._passes_descriptors:
-            raise ModelError("this connection does not pass file descriptors: only Unix sockets do")
-        return Carrying.of(frame, message.fds)
-
-    def _answered(self, answer: Message) -> None:
-        found = self._waiting.get(answer.reply_serial)
-        if found is None:
-            return  # nobody waits any more
-        on_reply, asked = found
-        if asked.startswith(":") and answer.sender not in (asked, BUS):
-            self.refusals["spoofed"] += 1
-            return
-        del self._waiting[answer.reply_serial]
-        on_reply(answer)
-
-    def _other(self, event: Any) -> None:
-        """Take what is no message, and messages that a monitor hears."""
-        if isinstance(event, Authenticated):
-            self.guid, self.anonymous = event.guid, event.anonymous
-            self._passes_descriptors = event.descriptors
-            if self.on_ready is not None:
-                self.on_ready(self)
-            if not self._ready.done():
-                self._ready.set_result(None)
-        elif isinstance(event, Broken):
-            self.refusals["protocol"] += 1
-            error: Exception = event.error
-            if isinstance(error, Refused):
-                error = LinkError(f"authentication failed: {error}")
-            self._end(error)
-            self._link.abort()
-        elif isinstance(event, (Oversized, Unreadable)):
-            self._passed_by(event)
-        elif self._monitor is not None:
-            self._monitor.put(event)
-
-    def _passed_by(self, event: Oversized | Unreadable) -> None:
-        """A message cannot be read: whoever waits for it, or for an answer to it, is told."""
-        head = event.head
-        if isinstance(event, Oversized):
-            self.refusals["frame"] += 1
-            allowed = f"Limits.frame allows {self.limits.frame}"
-            fault = Fault(Code.RESOURCE_EXHAUSTED, f"a message of {event.size} bytes; {allowed}", may_have_run=False)
-        else:
-            self.refusals["protocol"] += 1
-            fault = Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False)
-        if head.kind is Kind.CALL:
-            self.fail(head, fault)
-        elif head.reply_serial in self._waiting:
-            on_reply, _ = self._waiting.pop(head.reply_serial)
-            on_reply(Fault(fault.code, fault.message))
-
-    def _missed(self, count: int) -> None:
-        """Signals were dropped because the peer did not read."""
-        self.refusals["dropped_signals"] += count
-
-    def _gone(self) -> Fault:
-        if self._monitor is not None:
-            raise LocalProtocolError("a monitor only listens: open another connection to call and to send")
-        reason = self.closed.result()
-        why = f": {reason}" if reason else ""
-        return Fault(Code.UNAVAILABLE, f"the connection is closed{why}", may_have_run=False)
-
-
-class _Writer:
-    """What an outbox writes to: parts that descriptors travel with are written one by one."""
-
-    __slots__ = ("_link",)
-
-    def __init__(self, link: ReadinessLink) -> None:
-        self._link = link
-
-    def write(self, data: Any, /) -> None:
-        """Write joined frames, or the frames of a batch of which one carries descriptors."""
-        if data.__class__ is tuple:
-            for part in data:
-                self._link.write(part)
-        else:
-            self._link.write(data)
-
-    def abort(self) -> None:
-        """Cut the link."""
-        self._link.abort()
-
-
-def _joined(frames: list[Any]) -> Any:
-    if len(frames) == 1:
-        return frames[0]
-    return tuple(frames) if any(frame.__class__ is Carrying for frame in frames) else b"".join(frames)
-

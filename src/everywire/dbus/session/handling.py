@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from everywire.dbus.codec import Kind, Message
-from everywire.dbus.codec.errors import error_of
+from everywire.dbus.codec.errors import UNKNOWN_METHOD, UNKNOWN_OBJECT, error_of
 from everywire.errors import Code, Fault, ModelError
 from everywire.runtime.limits import Limits
+from everywire.runtime.outbox import Outbox
 from everywire.runtime.tasks import TaskSet
 
 log: Final = logging.getLogger("everywire.dbus")
@@ -39,13 +40,14 @@ class Answers(Protocol):
 
     limits: Limits
     tasks: TaskSet
+    outbox: Outbox
 
     def reply(self, call: Message, signature: str = "", *body: Any, fds: tuple[Any, ...] = ()) -> None:
         """Answer *call*."""
         ...
 
-    def fail(self, call: Message, fault: Fault) -> None:
-        """Answer *call* with *fault*."""
+    def fail(self, call: Message, fault: Fault, name: str = "") -> None:
+        """Answer *call* with *fault*, under *name* if that is given."""
         ...
 
 
@@ -67,16 +69,21 @@ class Handlers:
         return lambda: table.pop(path, None) and None
 
     def calls(self, messages: list[Message]) -> None:
-        """Answer the calls of a chunk."""
-        for message in messages:
-            if message.interface == PEER:
-                answer_peer(self._connection, message)
-                continue
-            handler = self._find(message.path)
-            if handler is None:
-                self._connection.fail(message, nothing_at(message.path))
-            else:
-                self._handle(handler, message)
+        """Answer the calls of a chunk, in one write."""
+        outbox = self._connection.outbox
+        outbox.begin()
+        try:
+            for message in messages:
+                if message.interface == PEER:
+                    answer_peer(self._connection, message)
+                    continue
+                handler = self._find(message.path)
+                if handler is None:
+                    self._connection.fail(message, nothing_at(message.path), UNKNOWN_OBJECT)
+                else:
+                    self._handle(handler, message)
+        finally:
+            outbox.flush()
 
     def _find(self, path: str) -> Handler | None:
         if path in self._at:
@@ -94,7 +101,7 @@ class Handlers:
         except Exception as error:  # noqa: BLE001  a handler's failure is its caller's answer
             self._connection.fail(message, told(error, message.member))
             return
-        if not inspect.isawaitable(answer):
+        if answer is None or isinstance(answer, Answer) or not inspect.isawaitable(answer):
             self._answer(message, answer)
         elif self._running >= self._connection.limits.pending_calls:
             if inspect.iscoroutine(answer):
@@ -133,7 +140,8 @@ def answer_peer(connection: Answers, call: Message) -> None:
     elif call.member == "GetMachineId":
         connection.reply(call, "s", machine_id())
     else:
-        connection.fail(call, Fault(Code.NOT_FOUND, f"{PEER} has no {call.member}", may_have_run=False))
+        unknown = Fault(Code.NOT_FOUND, f"{PEER} has no {call.member}", may_have_run=False)
+        connection.fail(call, unknown, UNKNOWN_METHOD)
 
 
 @lru_cache(1)
@@ -156,9 +164,9 @@ def told(error: Exception, member: str) -> Fault:
     return Fault(Code.UNKNOWN, f"{type(error).__name__} in {member} (id {token} in the host's log)")
 
 
-def failure(call: Message, fault: Fault) -> Message:
-    """Return the message that answers *call* with *fault*."""
-    name, signature, body = error_of(fault)
+def failure(call: Message, fault: Fault, name: str = "") -> Message:
+    """Return the message that answers *call* with *fault*, under *name* if that is given."""
+    name, signature, body = error_of(fault, name)
     return Message(
         kind=Kind.ERROR,
         reply_serial=call.serial,

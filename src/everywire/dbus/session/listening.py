@@ -43,7 +43,7 @@ class PeerServer:
         admission = Admission(limits.connections, limits.connections_per_user, limits.connections_per_address)
         self._listener = listener = await accept_sockets(address, self._establish, admission, insecure=insecure)
         self.url = listener.url
-        self.address = f"{_in_words_of_dbus(listener.url)},guid={self.guid}"
+        self.address = f"{in_words_of_dbus(listener.url)},guid={self.guid}"
 
     async def stop_accepting(self) -> None:
         """Take no new connections."""
@@ -89,6 +89,7 @@ class PeerServer:
             except Exception:  # noqa: BLE001  it did not authenticate, and is counted already
                 connection.abort()
             await asyncio.shield(connection.closed)
+            await connection.tasks.aclose()
         finally:
             self.connections.discard(connection)
 
@@ -121,7 +122,8 @@ def _where(place: Place) -> Address:
     return place.address()
 
 
-def _in_words_of_dbus(url: str) -> str:
+def in_words_of_dbus(url: str) -> str:
+    """Return an address of everywire's transports as D-Bus writes it."""
     transport, _, rest = url.partition(":")
     match transport:
         case "tcp":

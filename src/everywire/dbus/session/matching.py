@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from everywire.dbus.codec import Kind, Message, check_bus_name, check_interface, check_member, check_path
 from everywire.errors import ModelError
+from everywire.model.types import short
 
 BUS: Final = "org.freedesktop.DBus"
 BUS_PATH: Final = "/org/freedesktop/DBus"
@@ -20,6 +22,13 @@ _WORDS: Final = {
     Kind.ERROR: "error",
     Kind.SIGNAL: "signal",
 }
+_LOOKS: Final = "one looks like type='signal',interface='org.acme.Thermostat1',member='Overheated'"
+_KEYS: Final = {
+    "type": "kind",
+    "eavesdrop": "eavesdrop",
+    **{key: key for key in ("sender", "interface", "member", "path", "path_namespace", "destination", "arg0namespace")},
+}
+_ARGUMENT: Final = re.compile(r"arg(\d{1,2})(path)?", re.ASCII)
 _NO_ARGUMENTS: Final[Mapping[int, str]] = {}
 
 
@@ -78,6 +87,26 @@ class Match:
         always = {f"arg{number}" for number in self.args}  # an empty text is something to compare with
         return ",".join(f"{key}={_quoted(value)}" for key, value in pairs.items() if value or key in always)
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the rule that *text* is; an empty one matches every message. Raises ModelError."""
+        given: dict[str, Any] = {"kind": None}
+        args: dict[int, str] = {}
+        paths: dict[int, str] = {}
+        for key, value in _pairs(text):
+            number = _ARGUMENT.fullmatch(key)
+            if number is not None:
+                place = (paths if number[2] else args), int(number[1])
+            elif key in _KEYS:
+                place = given, _KEYS[key]
+            else:
+                raise ModelError(f"a match rule knows no {short(key)!r}; {_LOOKS}")
+            table: dict[Any, Any] = place[0]
+            if table.get(place[1]) is not None:
+                raise ModelError(f"a match rule has {key} once, not twice")
+            table[place[1]] = _value(key, value)
+        return cls(**given, args=args, arg_paths=paths)
+
     def matches(self, message: Message, owner: str | None = None) -> bool:
         """Return whether *message* is wanted; *owner* is the unique name behind a well-known *sender*."""
         if self.kind is not None and message.kind is not self.kind:
@@ -124,3 +153,38 @@ def _paths_meet(found: str | None, wanted: str) -> bool:
 def _quoted(value: str) -> str:
     """Return *value* between apostrophes; one within is written outside of them, behind a backslash."""
     return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Yield keys and values: between apostrophes all stands for itself, elsewhere a backslash takes the next one so."""
+    at = 0
+    while at < len(text):
+        key, equals, _ = text[at:].partition("=")
+        if not equals:
+            raise ModelError(f"{short(text)!r} is no match rule: {_LOOKS}")
+        at += len(key) + 1
+        value, quoted = "", False
+        while at < len(text) and (quoted or text[at] != ","):
+            if text[at] == "'":
+                quoted = not quoted
+            else:
+                at += not quoted and text[at : at + 2] == "\\'"
+                value += text[at]
+            at += 1
+        if quoted:
+            raise ModelError(f"{short(text)!r} is no match rule: an apostrophe is not closed")
+        at += 1
+        yield key.strip(), value
+
+
+def _value(key: str, value: str) -> Any:
+    if key == "type":
+        kinds = {word: kind for kind, word in _WORDS.items()}
+        if value not in kinds:
+            raise ModelError(f"a match rule knows no type {short(value)!r}; there are {', '.join(kinds)}")
+        return kinds[value]
+    if key == "eavesdrop":
+        if value not in ("true", "false"):
+            raise ModelError("eavesdrop is true or false")
+        return value == "true"
+    return value
