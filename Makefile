@@ -25,7 +25,8 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 demo: ## one object on every wire at once; ARGS=--once ends by itself, QT=1 adds a real Qt program
-	$(setup) cli http $(if $(filter 1 yes true,$(QT)),qt)
+	$(setup) cli http dbus $(if $(filter 1 yes true,$(QT)),qt)
+	@[ "$$(id -u)" != 0 ] || bash tools/debian.sh dbus-daemon:dbus-daemon gdbus:libglib2.0-bin || true # or it says what lacks
 	@$(bin)/everywire demo $(ARGS)
 
 test: ## all tests at small counts, branch coverage; TESTS=tests/model runs a part, without the coverage limit

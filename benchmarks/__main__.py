@@ -11,6 +11,7 @@ SUITES: Final = {
     "stages": "where the time of a call goes in everywire itself, without sockets",
     "fanout": "a property, a signal, to 1 to 100 replicas",
     "scaling": "calls on one of 10 to 5,000 connections of a host, and what a connection costs",
+    "dbus": "calls, changes and signals on D-Bus, through a bus and between peers",
     "http": "our HTTP wire beside FastAPI and aiohttp",
     "local": "setting, getting and emitting in one process, beside PySide6",
     "imports": "time and memory of importing everywire and others in a fresh interpreter",

@@ -31,9 +31,9 @@ class Stage:
         self.directory = Path(options["directory"])
         self._answers = answers
 
-    def ready(self, **facts: Any) -> None:
-        """Say that the role can be reached, with the facts that the harness needs."""
-        self._answers.tell(ready={"processes": [os.getpid()], **facts})
+    def ready(self, *processes: int, **facts: Any) -> None:
+        """Say that the role can be reached, with the facts that the harness needs, and processes that work for it."""
+        self._answers.tell(ready={"processes": [os.getpid(), *processes], **facts})
 
     def done(self, result: Any = None) -> None:
         """Answer the last order."""

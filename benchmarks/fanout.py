@@ -8,10 +8,11 @@ replica has heard the last number. *Paced* is one number at a time, which is the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from benchmarks import machine
 from benchmarks.casts import DISTURBED, PLACEMENTS, Cast, interleaved
@@ -20,7 +21,6 @@ from benchmarks.options import choice, parser
 from benchmarks.peer import Missing, WrongAnswer
 from benchmarks.processes import Actor, Failed
 
-BASE: Final = "pyside6"
 SECONDS: Final = 60.0
 
 
@@ -32,7 +32,17 @@ class Peer:
     kinds: tuple[str, ...]
     use: str
     packages: tuple[str, ...]
-    loop: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What both of its roles are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A set of peers, and the one that ratios refer to, by placement alike."""
+
+    name: str
+    peers: Mapping[str, Peer]
+    base: str
 
 
 PEERS: Final = {
@@ -41,14 +51,14 @@ PEERS: Final = {
         ("property", "signal"),
         "`local:`, publisher and subscribers on uvloop, gate and checks on",
         ("everywire", "uvloop", "msgspec"),
-        "uvloop",
+        {"loop": "uvloop"},
     ),
     "everywire-stock": Peer(
         "fanout_everywire",
         ("property", "signal"),
         "the same on the event loop of the standard library",
         ("everywire", "msgspec"),
-        "stock",
+        {"loop": "stock"},
     ),
     "pyside6": Peer(
         "fanout_pyside6",
@@ -58,6 +68,7 @@ PEERS: Final = {
     ),
     "pyzmq": Peer("fanout_pyzmq", ("signal",), "XPUB and SUB over ipc, 8-byte messages, no limits", ("pyzmq",)),
 }
+FANOUT: Final = Suite("fanout", PEERS, "pyside6")
 SHAPES: Final = {"1": (1, 1), "10": (1, 10), "100": (1, 100), "4 processes": (4, 1)}
 """Name -> subscriber processes and replicas in each."""
 
@@ -123,24 +134,31 @@ def main(arguments: Sequence[str]) -> int:
         interval=options.interval,
         seed=options.seed,
     )
-    samples = run(plan)
-    facts = machine.facts() | machine.versions(sorted({name for peer in plan.peers for name in PEERS[peer].packages}))
-    print(report(plan, samples, facts))
-    if options.json:
-        written = {"suite": "fanout", "plan": asdict(plan), "machine": facts, "samples": list(map(asdict, samples))}
-        options.json.write_text(json.dumps(written, indent=1), encoding="utf-8")
+    return measured(plan, FANOUT, options.json)
+
+
+def measured(plan: Plan, suite: Suite, file: Path | None) -> int:
+    """Take the samples, print the tables, write the JSON; 1 if there is no sample at all, else 0."""
+    samples = run(plan, suite)
+    packages = sorted({name for peer in plan.peers for name in suite.peers[peer].packages})
+    facts = machine.facts() | machine.versions(packages)
+    print(report(plan, samples, facts, suite))
+    if file:
+        written = {"suite": suite.name, "plan": asdict(plan), "machine": facts, "samples": list(map(asdict, samples))}
+        file.write_text(json.dumps(written, indent=1), encoding="utf-8")
     return 0 if any(sample.rate for sample in samples) else 1
 
 
-def run(plan: Plan) -> list[Sample]:
+def run(plan: Plan, suite: Suite = FANOUT) -> list[Sample]:
     """Take all samples, each case with fresh processes in every round."""
     cases = [Case(*names) for names in _product(plan.peers, plan.shapes, plan.placements)]
     samples: list[Sample] = []
     for number, case in interleaved(cases, plan.rounds, plan.seed):
-        kinds = PEERS[case.peer].kinds
+        peer = suite.peers[case.peer]
+        kinds = peer.kinds
         try:
             with Cast(case.placement) as cast:
-                audience = Performance(cast, case)
+                audience = Performance(cast, case, peer)
                 samples += [audience.sample(plan, kind, number) for kind in kinds]
         except (Missing, Failed) as reason:
             samples += [Sample(case, kind, number, problem=str(reason)) for kind in kinds]
@@ -157,14 +175,13 @@ def _product(*names: Sequence[str]) -> list[tuple[str, ...]]:
 class Performance:
     """One publisher and its subscribers."""
 
-    def __init__(self, cast: Cast, case: Case) -> None:
-        peer = PEERS[case.peer]
+    def __init__(self, cast: Cast, case: Case, peer: Peer) -> None:
         processes, replicas = SHAPES[case.shape]
         self._cast, self._case = cast, case
         self._replicas = processes * replicas
-        self._publisher = cast.start(peer.module, "publisher", loop=peer.loop)
+        self._publisher = cast.start(peer.module, "publisher", **peer.options)
         self._subscribers: list[Actor] = [
-            cast.start(peer.module, "subscriber", loop=peer.loop, replicas=replicas) for _ in range(processes)
+            cast.start(peer.module, "subscriber", replicas=replicas, **peer.options) for _ in range(processes)
         ]
         self._publisher.ask("attached", subscribers=self._replicas)
         self._first = 1
@@ -198,7 +215,7 @@ class Performance:
         return median(each["p50_us"] for each in heard), max(each["p99_us"] for each in heard)
 
 
-def report(plan: Plan, samples: Sequence[Sample], facts: dict[str, str]) -> str:
+def report(plan: Plan, samples: Sequence[Sample], facts: dict[str, str], suite: Suite = FANOUT) -> str:
     """Everything a reader needs to judge the figures, tables included."""
     method = (
         f"One publisher, every replica with a connection of its own: {plan.rounds} rounds, fresh processes in every "
@@ -209,28 +226,28 @@ def report(plan: Plan, samples: Sequence[Sample], facts: dict[str, str]) -> str:
     parts = [
         method,
         "\n".join(f"* {name}: {value}" for name, value in facts.items()),
-        *(_table(plan, samples, placement) for placement in plan.placements),
-        "\n".join(f"* {peer}: {PEERS[peer].use}" for peer in plan.peers),
+        *(_table(plan, samples, placement, suite) for placement in plan.placements),
+        "\n".join(f"* {peer}: {suite.peers[peer].use}" for peer in plan.peers),
         DISTURBED,
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _table(plan: Plan, samples: Sequence[Sample], placement: str) -> str:
-    heads = ("to replicas", "peer", "what", "deliveries/s", "x pyside6", "paced p50 us", "p99 us", "foreign", "rounds")
+def _table(plan: Plan, samples: Sequence[Sample], placement: str, suite: Suite) -> str:
+    heads = ("to replicas", "peer", "what", "deliveries/s", f"x {suite.base}", "paced p50 us", "p99 us", "foreign", "rounds")
     rows = [
-        _row(samples, Case(peer, shape, placement), kind)
+        _row(samples, Case(peer, shape, placement), kind, suite.base)
         for kind in ("property", "signal")
         for shape in plan.shapes
         for peer in plan.peers
-        if kind in PEERS[peer].kinds
+        if kind in suite.peers[peer].kinds
     ]
     return f"### {PLACEMENTS[placement]}\n\n" + markdown(heads, rows)
 
 
-def _row(samples: Sequence[Sample], case: Case, kind: str) -> list[str]:
+def _row(samples: Sequence[Sample], case: Case, kind: str, against: str) -> list[str]:
     own = [sample for sample in samples if sample.case == case and sample.kind == kind]
-    base = Case(BASE, case.shape, case.placement)
+    base = Case(against, case.shape, case.placement)
     rates = _rates(own)
     if rates is None:
         return [case.shape, case.peer, kind, f"missing: {own[0].problem if own else 'not measured'}", *[""] * 5]

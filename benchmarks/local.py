@@ -114,7 +114,7 @@ def keep_constants_alive() -> None:
     before, a count that nobody can use up does the same.
     """
     if sys.version_info < (3, 12):
-        for constant in (True, None):
+        for constant in (True, False, None):
             ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Final
 
 from benchmarks import machine
 from benchmarks.figures import Spread, figure, markdown, rate, ratio
-from benchmarks.peers import PEERS
+from benchmarks.peers import ENTRIES
 from benchmarks.role import Mode, Sample
 from benchmarks.rounds import DEPTH, FOREIGN_LIMIT, Outcome, Placement, Plan
 
@@ -31,10 +31,13 @@ TITLES: Final[dict[Placement, str]] = {
     "unpinned": "unpinned, as the scheduler likes",
 }
 
-HEADS: Final = (
-    "peer", "calls/s, one at a time", *BASES, "p50 us", "p99 us", "CPU us/call",
-    f"calls/s, {DEPTH} outstanding", *BASES, "CPU us/call", "foreign cores", "rounds",
-)  # fmt: skip
+
+def heads(bases: Mapping[str, str]) -> tuple[str, ...]:
+    """The heads of the columns, with one for the ratio to each of *bases*."""
+    return (
+        "peer", "calls/s, one at a time", *bases, "p50 us", "p99 us", "CPU us/call",
+        f"calls/s, {DEPTH} outstanding", *bases, "CPU us/call", "foreign cores", "rounds",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Figures:
     rounds: int = 0
     """How many samples there are."""
     ratios: dict[str, float | None] = field(default_factory=dict[str, "float | None"])
-    """To the peers of BASES, in the same placement and mode of this run."""
+    """To the peers that ratios refer to, in the same placement and mode of this run."""
     problem: str = ""
     """Why there is no sample, or not one per round."""
 
@@ -74,16 +77,16 @@ class Row:
         """The row as the table shows it."""
         one, many = self.sequential, self.outstanding
         if self.missing:
-            return [self.peer, f"missing: {one.problem}", *[""] * (len(HEADS) - 2)]
+            return [self.peer, f"missing: {one.problem}", *[""] * (len(heads(one.ratios)) - 2)]
         return [
             self.peer,
             rate(one.rate),
-            *(figure(one.ratios[base], 2) for base in BASES.values()),
+            *(figure(times, 2) for times in one.ratios.values()),
             figure(one.p50_us, 1),
             figure(one.p99_us, 1),
             figure(one.cpu_us, 1),
             rate(many.rate),
-            *(figure(many.ratios[base], 2) for base in BASES.values()),
+            *(figure(times, 2) for times in many.ratios.values()),
             figure(many.cpu_us, 1),
             figure(max(filter(None, (one.foreign, many.foreign)), default=0.0), 2),
             str(max(one.rounds, many.rounds)),
@@ -99,13 +102,17 @@ class Report:
     rows: Sequence[Row]
     machine: dict[str, str]
     versions: dict[str, str]
+    suite: str = "rpc"
+    bases: Mapping[str, str] = field(default_factory=lambda: BASES)
 
     @classmethod
-    def of(cls, plan: Plan, outcomes: Sequence[Outcome]) -> Report:
+    def of(
+        cls, plan: Plan, outcomes: Sequence[Outcome], *, suite: str = "rpc", bases: Mapping[str, str] = BASES
+    ) -> Report:
         """Work out the rows of a run that ended just now on this machine."""
-        packages = sorted({package for peer in plan.peers for package in PEERS[peer].packages})
-        rows = [_row(outcomes, peer, placement) for placement in plan.placements for peer in plan.peers]
-        return cls(plan, outcomes, rows, machine.facts(), machine.versions(packages))
+        packages = sorted({package for peer in plan.peers for package in ENTRIES[peer].packages})
+        rows = [_row(outcomes, peer, placement, tuple(bases.values())) for placement in plan.placements for peer in plan.peers]
+        return cls(plan, outcomes, rows, machine.facts(), machine.versions(packages), suite, bases)
 
     def markdown(self) -> str:
         """Everything a reader needs to judge the figures, tables included."""
@@ -115,7 +122,7 @@ class Report:
             "\n".join(f"* {name}: {value}" for name, value in self.machine.items()),
             "* versions: " + (", ".join(f"{name} {version}" for name, version in self.versions.items()) or "none"),
             *(self._table(placement) for placement in plan.placements),
-            "\n".join(f"* {peer}: {PEERS[peer].use}" for peer in plan.peers),
+            "\n".join(f"* {peer}: {ENTRIES[peer].use}" for peer in plan.peers),
             FOREIGN.format(limit=FOREIGN_LIMIT),
             *self._problems(),
         ]
@@ -125,7 +132,7 @@ class Report:
         """The run with every sample."""
         return json.dumps(
             {
-                "suite": "rpc",
+                "suite": self.suite,
                 "plan": asdict(self.plan),
                 "depth": DEPTH,
                 "machine": self.machine,
@@ -139,7 +146,7 @@ class Report:
     def _table(self, placement: Placement) -> str:
         rows = [row for row in self.rows if row.placement == placement]
         rows.sort(key=lambda row: -(row.sequential.rate.median if row.sequential.rate else 0.0))
-        return f"### {TITLES[placement]}\n\n" + markdown(HEADS, [row.cells() for row in rows])
+        return f"### {TITLES[placement]}\n\n" + markdown(heads(self.bases), [row.cells() for row in rows])
 
     def _problems(self) -> list[str]:
         where: dict[str, list[str]] = {}
@@ -151,12 +158,12 @@ class Report:
         return ["No figure, or fewer rounds:", "\n".join(lines)] if lines else []
 
 
-def _row(outcomes: Sequence[Outcome], peer: str, placement: Placement) -> Row:
+def _row(outcomes: Sequence[Outcome], peer: str, placement: Placement, bases: Sequence[str]) -> Row:
     here = [outcome for outcome in outcomes if outcome.placement == placement]
-    return Row(peer, placement, _figures(here, peer, "sequential"), _figures(here, peer, "outstanding"))
+    return Row(peer, placement, _figures(here, peer, "sequential", bases), _figures(here, peer, "outstanding", bases))
 
 
-def _figures(outcomes: Sequence[Outcome], peer: str, mode: Mode) -> Figures:
+def _figures(outcomes: Sequence[Outcome], peer: str, mode: Mode, bases: Sequence[str]) -> Figures:
     here = [outcome for outcome in outcomes if outcome.mode == mode]
 
     def samples(name: str) -> list[Sample]:
@@ -178,6 +185,6 @@ def _figures(outcomes: Sequence[Outcome], peer: str, mode: Mode) -> Figures:
         cpu_us=middle(lambda sample: sample.cpu_us),
         foreign=middle(lambda sample: sample.foreign),
         rounds=len(own),
-        ratios={base: ratio(rates(peer), rates(base)) for base in BASES.values()},
+        ratios={base: ratio(rates(peer), rates(base)) for base in bases},
         problem="; ".join(dict.fromkeys(each.problem for each in here if each.peer == peer and each.problem)),
     )

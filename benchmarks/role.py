@@ -17,7 +17,7 @@ from benchmarks import machine
 from benchmarks.answers import Answers
 from benchmarks.figures import percentile
 from benchmarks.peer import Client, Missing, Timing
-from benchmarks.peers import PEERS, load
+from benchmarks.peers import ENTRIES, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> None:
                 _obey(client, Order(**json.loads(line)), answers)
     except ImportError as error:
         reason = str(error).partition(" (")[0]  # without the path of the module
-        answers.tell(missing=f"{reason}; it needs {', '.join(PEERS[name].packages)}")
+        answers.tell(missing=f"{reason}; it needs {', '.join(ENTRIES[name].packages)}")
     except Missing as reason:
         answers.tell(missing=str(reason))
 

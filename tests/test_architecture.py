@@ -26,7 +26,7 @@ FUNCTION_LINES: Final = 60
 NEEDS_EXTRAS: Final = ("cli", "inspector")
 """Packages that exist for an extra and may import it at their top."""
 
-ON_LIBRARIES: Final = ("http",)
+ON_LIBRARIES: Final = ("dbus", "http")
 """Slices built on the libraries of an extra: imported in adapters only, and not before the wire is used."""
 
 RUNS_CODE: Final[dict[str, str]] = {

@@ -92,7 +92,7 @@ def test_an_object_cannot_be_copied_because_the_copy_would_share_its_observers(c
         copied(Lamp())
 
 
-@pytest.mark.parametrize("url", ["mqtt://127.0.0.1/acme", "grpcs://acme.org", "dbus:session", "mqtt+tcp://acme.org"])
+@pytest.mark.parametrize("url", ["mqtt://127.0.0.1/acme", "grpcs://acme.org", "coap://acme.org", "mqtt+tcp://acme.org"])
 def test_an_address_of_a_planned_wire_says_that_it_is_planned(url: str) -> None:
     with pytest.raises(AddressError, match="is planned, but everywire does not speak it yet"):
         connect(url, "lamp")

@@ -84,7 +84,7 @@ def _publish(stage: Stage) -> None:
     if not host.enableRemoting(meter, "meter"):
         raise Missing(f"QRemoteObjectHost: {host.lastError().name}")
     publisher = Publisher(stage, meter)
-    _run(application, stage, publisher.obey)
+    run(application, stage, publisher.obey)
 
 
 def _subscribe(stage: Stage) -> None:
@@ -106,17 +106,18 @@ def _subscribe(stage: Stage) -> None:
         audience.expect(order["first"], order["count"], stamped=order["stamped"])
         stage.done()
 
-    _run(application, stage, obey)
+    run(application, stage, obey)
 
 
 def _url(stage: Stage) -> QUrl:
     return QUrl(f"local:{stage.directory / 'meter'}")
 
 
-def _run(application: QCoreApplication, stage: Stage, obey: Callable[[Order], None]) -> None:
+def run(application: QCoreApplication, stage: Stage, obey: Callable[[Order], None], *processes: int) -> None:
+    """Be ready, and obey orders in Qt's event loop."""
     notifier = QSocketNotifier(stage.orders_from, QSocketNotifier.Type.Read)
     notifier.activated.connect(lambda: obey(stage.order()))
-    stage.ready()
+    stage.ready(*processes)
     application.exec()
 
 

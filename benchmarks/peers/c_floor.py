@@ -7,49 +7,26 @@ messages of a window can therefore be faster with 64 outstanding.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import shutil
 import socket
-import subprocess
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peer import Client, Missing, Peer, Ready, Timing
+from benchmarks.compiling import library as compiled
+from benchmarks.peer import Client, Peer, Ready, Timing
 
 SOURCE: Final = Path(__file__).with_suffix(".c")
-FLAGS: Final = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
-CACHE: Final = Path(__file__).parent.parent / ".cache"
 MOST_CALLS_PER_SECOND: Final = 2_000_000
 """Room for latencies; no ping-pong over a socket comes near it."""
 
 
 def library() -> ctypes.CDLL:
-    """The compiled source, from the cache unless source or flags have changed. Raises Missing without a compiler."""
-    key = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + os.uname().machine.encode()).hexdigest()
-    built = CACHE / f"c_floor-{key[:16]}.so"
-    if not built.exists():
-        _compile(built)
-    floor = ctypes.CDLL(str(built))
+    """The compiled floor. Raises Missing without a compiler."""
+    floor = compiled(SOURCE)
     floor.floor_call.restype = ctypes.c_int64
     return floor
-
-
-def _compile(built: Path) -> None:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise Missing("there is no C compiler: no program cc")
-    CACHE.mkdir(exist_ok=True)
-    # Built beside its place and moved there: server and client may both get here, and neither may load half a file.
-    with tempfile.TemporaryDirectory(dir=CACHE) as directory:
-        fresh = Path(directory) / built.name
-        done = subprocess.run([compiler, *FLAGS, "-o", fresh, SOURCE], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Missing(f"cc refused {SOURCE.name}: {done.stderr.strip().splitlines()[-1]}")
-        fresh.replace(built)
 
 
 def _serve(directory: Path, ready: Ready) -> None:

@@ -17,7 +17,7 @@ from benchmarks.figures import Spread, figure, markdown, percentile, rate, ratio
 from benchmarks.peer import Missing, Timing, WrongAnswer, expect
 from benchmarks.peers import PEERS
 from benchmarks.processes import Failed, Role
-from benchmarks.report import HEADS, Report
+from benchmarks.report import BASES, Report, heads
 from benchmarks.role import Order, Sample, measure
 from benchmarks.rounds import Outcome, Plan, pinning, quietest
 from benchmarks.timing import interleaved
@@ -186,7 +186,7 @@ def test_a_peer_without_a_sample_keeps_its_row_with_the_reason() -> None:
     table = Report.of(plan, [*absent, *outcomes("c-floor", 90)]).markdown().splitlines()
     (row,) = [line for line in table if line.startswith("| rpyc")]
     assert "missing: no rpyc here" in row
-    assert row.count("|") == len(HEADS) + 1
+    assert row.count("|") == len(heads(BASES)) + 1
 
 
 def test_a_mode_that_a_peer_cannot_do_is_a_dash_with_the_reason_below() -> None:

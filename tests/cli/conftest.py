@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from click.testing import CliRunner, Result
 
 from everywire.cli.command import everywire
 from tests.cli.hosts import hosting
+from tests.dbus import lab as buses
 
+NO_BUS = f"unix:path={tempfile.gettempdir()}/everywire-nowhere/bus"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -70,6 +73,20 @@ def start() -> Iterator[Callable[..., Program]]:
         if program.process.poll() is None:
             program.process.kill()
         program.end()
+
+
+@pytest.fixture(autouse=True)
+def no_foreign_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches the buses of this machine or user."""
+    for name in ("SESSION", "SYSTEM"):
+        monkeypatch.setenv(f"DBUS_{name}_BUS_ADDRESS", NO_BUS)
+
+
+@pytest.fixture
+def own_bus() -> Iterator[buses.Bus]:
+    """A message bus like that of a session."""
+    with buses.running() as bus:
+        yield bus
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 
 from everywire.cli.command import everywire
 from everywire.cli.exits import MEANINGS
+from tests.dbus import lab
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -23,14 +24,16 @@ BLOCKS = re.findall(r"^```console\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 class Shell:
     """bash in a folder of its own, which is the temp directory too, with our command on its path."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, session_bus: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = str(probe.getsockname()[1])
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._options: Any = {
             "cwd": folder,
-            "env": {**os.environ, "TMPDIR": str(folder), "PATH": path, "LC_ALL": "C.UTF-8"},
+            "env": {**os.environ, "TMPDIR": str(folder), "PATH": path, "LC_ALL": "C.UTF-8"} | {
+                "DBUS_SESSION_BUS_ADDRESS": session_bus
+            },
             "stdout": subprocess.PIPE,
             "stderr": subprocess.STDOUT,
             "text": True,
@@ -60,9 +63,9 @@ def steps(block: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.timeout(60)
-def test_every_block_prints_what_the_page_says(tmp_path: Path) -> None:
+def test_every_block_prints_what_the_page_says(tmp_path: Path, own_bus: lab.Bus) -> None:
     """A command that goes on, in the background or watching, prints its first lines at once."""
-    shell = Shell(tmp_path)
+    shell = Shell(tmp_path, own_bus.address)
     started: list[subprocess.Popen[str]] = []
     awaited: dict[subprocess.Popen[str], str] = {}
     try:

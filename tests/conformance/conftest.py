@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from tests.conformance.wires import WIRES, Place, Wire
+from tests.dbus import lab
 from tests.harness import KINDS, SOAK
 
 Certificates = tuple[Path, Path]
@@ -34,6 +35,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     authority.cert_pem.write_to_path(folder / "ca.pem")
     authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(folder / "host.pem")
     return folder / "host.pem", folder / "ca.pem"
+
+
+@pytest.fixture(scope="session")
+def bus() -> Iterator[str]:
+    """The address of a D-Bus daemon for the whole suite."""
+    with lab.running() as daemon:
+        yield daemon.address
 
 
 @pytest.fixture
@@ -60,13 +68,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
     """A place on every wire."""
-    return _place(request.param, folder, certificates)
+    return _place(request, folder, certificates)
 
 
 @pytest.fixture
 def far_place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
     """A place on every wire that leads to other processes."""
-    return _place(request.param, folder, certificates)
+    return _place(request, folder, certificates)
 
 
 @pytest.fixture
@@ -74,8 +82,9 @@ def other_place(request: pytest.FixtureRequest, folder: Path, certificates: Cert
     """A second place, on every wire in turn."""
     second = folder / "other"
     second.mkdir()
-    return _place(request.param, second, certificates)
+    return _place(request, second, certificates)
 
 
-def _place(wire: Wire, folder: Path, certificates: Certificates) -> Place:
-    return Place(wire, folder, *certificates)
+def _place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
+    wire: Wire = request.param
+    return Place(wire, folder, *certificates, request.getfixturevalue("bus") if "{bus}" in wire.listen else "")

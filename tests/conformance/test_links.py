@@ -40,10 +40,9 @@ async def test_an_object_that_is_withdrawn_as_soon_as_it_was_attached_to_gives_a
     """It was valid, and will be again."""
     source = Counters()
     async with place.hosting(counters=source) as node:
-        (server,) = node._servers
 
         async def withdraw() -> None:
-            while not any(hosted.links for hosted in server.hosted.values()):  # type: ignore[attr-defined]
+            while not place.attached(node):
                 await asyncio.sleep(0)
             node.withdraw("counters")
 

@@ -41,7 +41,10 @@ async def test_a_stalled_peer_costs_at_most_its_limit(
     soak: Callable[[int, int], int],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Law 11: a stopped process is told the newest values when it goes on, and how many signals it has missed."""
+    """Law 11: a stopped process is told the newest values when it goes on, and how many signals it has missed.
+
+    Where something between them keeps what it does not read, none of them is missed, at the cost of that something.
+    """
     rounds, feeder = soak(2000, 20_000), Feeder()
     async with far_place.hosting(feeder=feeder, counters=Counters(), limits=LIMITS):
         with started(LISTENER, loop_kind, far_place.url, rounds) as child:
@@ -61,7 +64,7 @@ async def test_a_stalled_peer_costs_at_most_its_limit(
     assert growth < LIMITS.unsent_hard + SLACK
     assert late_growth < 2 * MIB
     assert (size, last) == (BLOCK, (rounds - 1) % 256)
-    assert gap > 0
+    assert (gap == 0) is far_place.wire.relayed
     assert gap + heard == rounds
     assert longest < 1.0
 
@@ -78,7 +81,10 @@ async def test_a_stalled_peer_is_cut_where_the_policy_says_so(far_place: Place) 
                 child.go_on()
                 gap, heard, size, last = map(int, (await child.line()).split())
                 assert (gap, size, last) == (0, BLOCK, 499 % 256)
-                assert heard < 500, "it was cut, and has come back to the present values"
+                if far_place.wire.relayed:
+                    assert heard == 500, "what is between them reads, and is not cut"
+                else:
+                    assert heard < 500, "it was cut, and has come back to the present values"
 
 
 @pytest.mark.loops("asyncio", "uvloop")

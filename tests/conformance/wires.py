@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ QUICK: Final = Limits(drain=0.0)
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One wire: `listen` is a URL in which {folder}, {cert} and {ca} are replaced; `dial` is added to its address."""
+    """One wire: `listen` is a URL in which {folder}, {cert}, {ca}, {bus} and {name} are replaced.
+
+    `dial` is added to the address that a host then has.
+    """
 
     name: str
     listen: str
@@ -24,6 +28,23 @@ class Wire:
     between_processes: bool = True
     caller: str = "qtro"
     """What a slot hears of the wire on which it is called."""
+    carries_nul: bool = True
+    """Whether a text may hold NUL; where it may not, the suite leaves such samples out."""
+    relayed: bool = False
+    """Whether something between host and replica keeps what a replica does not read, and no end learns of that."""
+
+    def carried(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return those of *values* that the wire carries."""
+        return values if self.carries_nul else tuple(value for value in values if not holds_nul(value))
+
+
+def holds_nul(value: Any) -> bool:
+    """Whether there is a text with NUL in a value."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(holds_nul, (*value, *value.values())))
+    return isinstance(value, (list, tuple)) and any(map(holds_nul, value))
 
 
 WIRES: Final = (
@@ -35,15 +56,20 @@ WIRES: Final = (
     Wire("http", "http://127.0.0.1:0", caller="http"),
     Wire("https", "https://127.0.0.1:0?cert={cert}", "?ca={ca}", caller="http"),
     Wire("http_local", "http+local:{folder}/plant", caller="http"),
+    Wire("dbus", "dbus:{bus}?service=org.acme.{name}", caller="dbus", carries_nul=False, relayed=True),
+    Wire("dbus_local", "dbus+local:{folder}/plant", caller="dbus", carries_nul=False),
 )
+
+_NUMBERS: Final = itertools.count(1)
 
 
 class Place:
     """One address on one wire, kept over restarts of its host."""
 
-    def __init__(self, wire: Wire, folder: Path, certificate: Path, authority: Path) -> None:
+    def __init__(self, wire: Wire, folder: Path, certificate: Path, authority: Path, bus: str = "") -> None:
         self.wire = wire
-        names = {"folder": folder, "cert": certificate, "ca": authority}
+        name = f"Place{next(_NUMBERS)}"
+        names = {"folder": folder, "cert": certificate, "ca": authority, "bus": bus, "name": name}
         self.listen = wire.listen.format(**names)
         self.url = ""
         self._dial = wire.dial.format(**names)
@@ -56,8 +82,15 @@ class Place:
     def moved(self, address: str) -> None:
         """Take down where a host listens: it keeps its port when it is started again."""
         settings = self.listen.partition("?")[2]
-        self.listen = f"{address}?{settings}" if settings else address
+        self.listen = f"{address}?{settings}" if settings and "?" not in address else address
         self.url = address + self._dial
+
+    def attached(self, node: Node) -> bool:
+        """Whether a replica has attached to an object of *node*."""
+        (server,) = node._servers
+        if self.wire.caller == "dbus":  # where a peer hears of all objects before it attaches to one
+            return any(any(link.attached.values()) for link in server.links())  # type: ignore[attr-defined]
+        return any(hosted.links for hosted in server.hosted.values())  # type: ignore[attr-defined]
 
     @asynccontextmanager
     async def hosting(self, *, limits: Limits = QUICK, **objects: Object) -> AsyncIterator[Node]:

@@ -166,6 +166,19 @@ def test_docstrings_of_telepathy_and_glib_are_kept() -> None:
     assert node.interfaces[0].signals[0].annotations == {}
 
 
+def test_examples_keep_their_lines_and_errors_their_names() -> None:
+    node = parse(
+        """<node><interface name="a.b"><doc:doc><doc:description><doc:para>Do  this:</doc:para>
+        <doc:example language="shell" title="how"><doc:code>
+            $ busctl call \\
+                  a.b
+        </doc:code></doc:example>
+        <doc:errors><doc:error name="a.b.Error">if it   fails</doc:error></doc:errors>
+        </doc:description></doc:doc></interface></node>"""
+    )
+    assert node.interfaces[0].doc == "Do this:\n\n$ busctl call \\\n      a.b\n\na.b.Error: if it fails"
+
+
 def test_what_nobody_knows_is_passed_over() -> None:
     node = parse(
         '<node since="9" name="/x"><license><interface name="not.seen"/></license><interface name="a.b" version="2">'
@@ -239,9 +252,16 @@ BOMBS = {
     "external": '<!DOCTYPE node [<!ENTITY x SYSTEM "file:///etc/passwd">]><node name="&x;"/>',
     "parameter": '<!DOCTYPE node [<!ENTITY % x SYSTEM "http://127.0.0.1:1/x.dtd"> %x;]><node/>',
     "defaults": '<!DOCTYPE node [<!ATTLIST interface name CDATA "a.b">]><node><interface/></node>',
+    "attributes": '<!DOCTYPE node [<!ENTITY a "' + "a" * 1000 + '">]><node name="' + "&a;" * 1_000_000 + '"/>',
+    "wide": "<!DOCTYPE node ["
+    + "".join(f"<!ENTITY a{n} '{'<x/>' * 9}'>" for n in range(9000))
+    + "]><node>"
+    + "".join(f"&a{n};" * 9 for n in range(9000))
+    + "</node>",
     "too deep": "<node>" + "<x>" * 100_000,
     "too deep, known": '<node><node name="a">' + '<node name="a">' * 100_000,
     "too many": "<node>" + "<x/>" * 200_000 + "</node>",
+    "too many members": "<node><interface name='a.b'>" + "<method name='M'/>" * 5000 + "</interface></node>",
     "too long": "<node>" + " " * (5 << 20) + "</node>",
 }
 
@@ -257,6 +277,18 @@ def test_bombs_do_not_go_off(name: str) -> None:
         assert time.process_time() - begin < 3
     finally:
         tracemalloc.stop()
+
+
+def test_short_texts_of_a_document_type_are_filled_in() -> None:
+    """As in the files of UPower and PackageKit."""
+    node = parse(
+        '<!DOCTYPE node PUBLIC "x" "y" [<!-- a name --><!ENTITY ERROR "org.acme.Error">'
+        "<!ENTITY MORE 'with \"quotes\"'>]>"
+        '<node><interface name="org.acme.A"><doc:doc>If &ERROR; or &MORE;.</doc:doc>'
+        '<annotation name="a.b" value="&ERROR;.Other &amp; &MORE;"/></interface></node>'
+    )
+    assert node.interfaces[0].doc == 'If org.acme.Error or with "quotes".'
+    assert node.interfaces[0].annotations == {"a.b": 'org.acme.Error.Other & with "quotes"'}
 
 
 def test_entities_of_a_document_type_elsewhere_are_not_fetched() -> None:

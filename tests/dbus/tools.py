@@ -231,3 +231,23 @@ def descriptors(pid: int | None = None) -> dict[int, str]:
         except FileNotFoundError:
             continue  # what listed the folder itself
     return found
+
+
+# --------------------------------------------------------------------------------------------------- python-dbusmock
+MOCK: Final = "org.freedesktop.DBus.Mock"
+"""The interface by which a test tells a mock what happens to what it plays."""
+MOCKED: Final = {
+    "upower": ("org.freedesktop.UPower", "/org/freedesktop/UPower"),
+    "networkmanager": ("org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"),
+    "logind": ("org.freedesktop.login1", "/org/freedesktop/login1"),
+}
+"""By template: the name, and the path of the main object."""
+
+
+@asynccontextmanager
+async def mocked(address: str, template: str) -> AsyncIterator[Lines]:
+    """python-dbusmock playing a service of the system at *address*, which must let root own its name."""
+    command = (lab.system_python(), "-m", "dbusmock", "--template", template)
+    async with lines(*command, extra={"DBUS_SYSTEM_BUS_ADDRESS": address}) as running:
+        await owned(address, MOCKED[template][0])
+        yield running

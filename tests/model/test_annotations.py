@@ -28,13 +28,17 @@ from everywire.model.types import (
     UUID_,
     DictOf,
     EnumType,
+    Exact,
     Float,
+    Form,
+    Handle,
     Int,
     ListOf,
     OptionalOf,
     StructOf,
     TupleOf,
     Type,
+    holds_handle,
 )
 from tests.model.samples import Doors, Mode, Point, Reading, Span
 
@@ -224,3 +228,31 @@ def test_hints_of_a_function_can_name_what_its_class_body_has() -> None:
     assert hints_of(function, {"Local": Point})["_a"] is Point
     with pytest.raises(ModelError, match="'Local' is not defined; names in annotations must be importable"):
         hints_of(function)
+
+
+def test_a_slice_brings_types_of_its_own_as_metadata_or_as_a_class_that_names_its_node() -> None:
+    def check(text: str) -> None:
+        if not text.startswith("+"):
+            raise ModelError("a line begins with +")
+
+    line = Exact(str, Form("line", check, "+"))
+    node = type_of(dict[str, Annotated[str, line, Unit("1")]])
+    assert node == DictOf(STR, STR), "other wires see a text"
+    assert node.convert({"a": "+49"}) == {"a": "+49"}
+    assert line.zero == "+"
+    with pytest.raises(ModelError, match="at a: a line begins with"):
+        node.convert({"a": "49"})
+
+    class Door:
+        __everywire_type__ = Handle("Door")
+
+    door = Door()
+    opened = type_of(list[Door])
+    assert opened == ListOf(Handle("Door"))
+    assert opened.name == "list[Door]"
+    assert holds_handle(opened)
+    assert not holds_handle(node)
+    assert opened.convert([door, None]) == [door, None]
+    for wrong in ([Door], [1]):
+        with pytest.raises(ModelError, match="at 0: expected Door, got"):
+            opened.convert(wrong)

@@ -36,6 +36,12 @@ def member_named(contract: Contract, name: str, *kinds: Kind) -> Member:
 
 def bind(member: Member, words: Sequence[str]) -> list[Any]:
     """Return the arguments of the slot *member* for the *words* ``VALUE`` and ``NAME=VALUE``; raise ModelError."""
+    given = words_by_parameter(member, words)
+    return [_value(member, parameter, given) for parameter in member.parameters]
+
+
+def words_by_parameter(member: Member, words: Sequence[str]) -> dict[str, str]:
+    """Return which of the *words* each parameter of *member* gets, but for those with defaults; raise ModelError."""
     by_name = {parameter.name: parameter for parameter in member.parameters}
     given: dict[str, str] = {}
     for word in words:
@@ -46,14 +52,17 @@ def bind(member: Member, words: Sequence[str]) -> list[Any]:
             raise ModelError(f"{member.name} has no parameter {name!r}.{suggestion(name, by_name)}")
         else:
             _give(given, member, _next_free(member, given), word)
-    return [_value(member, parameter, given) for parameter in member.parameters]
+    for parameter in member.parameters:
+        if parameter.name not in given and parameter.default is MISSING:
+            raise ModelError(f"{member.name} needs {parameter.name}: {member}")
+    return given
 
 
 def read_value(node_owner: str, parameter: Parameter, text: str) -> Any:
     """Return *text* as a value for *parameter*; ``-`` reads JSON from the standard input. Raises ModelError."""
     try:
         if text == FROM_STDIN:
-            return from_json(parameter.type, parse_json(_read_stdin()))
+            return from_json(parameter.type, parse_json(read_stdin()))
         text.encode()
         return from_text(parameter.type, text)
     except UnicodeEncodeError:
@@ -62,7 +71,8 @@ def read_value(node_owner: str, parameter: Parameter, text: str) -> Any:
         raise ModelError(f"{node_owner}: {error}") from None
 
 
-def _read_stdin() -> str:
+def read_stdin() -> str:
+    """Return the standard input; raise ModelError when it cannot be read."""
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise ModelError("the standard input is closed, and - reads it")
     try:
@@ -93,8 +103,6 @@ def _next_free(member: Member, given: dict[str, str]) -> str:
 def _value(member: Member, parameter: Parameter, given: dict[str, str]) -> Any:
     if parameter.name in given:
         return read_value(f"{member.name}({parameter.name})", parameter, given[parameter.name])
-    if parameter.default is MISSING:
-        raise ModelError(f"{member.name} needs {parameter.name}: {member}")
     return parameter.default
 
 

@@ -9,7 +9,9 @@ from typing import Any, Final
 import click
 
 import everywire as package
+from everywire.cli.dbus.addresses import is_dbus, is_path, need_dbus
 from everywire.cli.exits import Exit
+from everywire.cli.generating import gen_verbs
 from everywire.cli.grammar import (
     EPILOG,
     Verbs,
@@ -25,6 +27,7 @@ from everywire.cli.tokens import token_verbs
 SHELLS: Final = ("bash", "zsh", "fish")
 
 url_argument: Final = click.argument("url", shell_complete=offered("urls"))
+bus_argument: Final = click.argument("url", shell_complete=offered("buses"))
 object_argument: Final = click.argument("object_name", metavar="OBJECT", shell_complete=offered("objects"))
 
 
@@ -39,12 +42,14 @@ def names_argument(metavar: str, source: str) -> Callable[[Any], Any]:
 def everywire() -> None:
     """Serve objects, and use them wherever they are.
 
-    A URL is local:NAME, tcp://HOST:PORT, tls://HOST:PORT?ca=FILE or http://HOST:PORT; the object is named beside it.
-    Where a host demands a login, add token=FILE to the URL's settings, or let EVERYWIRE_TOKEN name the file.
+    A URL is local:NAME, tcp://HOST:PORT, tls://HOST:PORT?ca=FILE, http://HOST:PORT or 'dbus:session?service=NAME', in
+    quotes because of ? and &; the object is named beside it, on D-Bus by its path too. Where a host demands a login,
+    add token=FILE to the URL's settings, or let EVERYWIRE_TOKEN name the file.
     """
 
 
 everywire.add_command(token_verbs)
+everywire.add_command(gen_verbs)
 
 
 @everywire.command("serve")
@@ -79,29 +84,76 @@ def serve_verb(target: str, name: str | None, urls: Sequence[str], *, json: bool
 
 @everywire.command("list")
 @url_argument
+@click.option("--unique", is_flag=True, help="Of a D-Bus: the connections themselves, by their own names.")
+@click.option("--activatable", is_flag=True, help="Of a D-Bus: what it can start when somebody calls it.")
 @remote_options
-def list_verb(url: str, *, json: bool, timeout: float) -> None:
-    """List the objects at a URL."""
+def list_verb(url: str, *, unique: bool, activatable: bool, json: bool, timeout: float) -> None:
+    r"""List the objects at a URL, or the names on a D-Bus.
+
+    \b
+    everywire list local:climate
+    everywire list dbus:session
+    everywire list 'dbus:system?service=org.freedesktop.login1'
+    """
     from everywire.cli.looping import run
+
+    if is_dbus(url):
+        from everywire.cli.dbus.listing import list_on_bus
+
+        run(list_on_bus(url, timeout=timeout, json=json, unique=unique, activatable=activatable))
+        return
     from everywire.cli.remote import list_objects
 
+    if unique or activatable:
+        raise click.UsageError(f"--unique and --activatable are for the names on a D-Bus, not for {url}")
     run(list_objects(url, timeout=timeout, json=json))
+
+
+@everywire.command("tree")
+@bus_argument
+@click.argument("path", required=False, shell_complete=offered("paths"))
+@remote_options
+def tree_verb(url: str, path: str | None, *, json: bool, timeout: float) -> None:
+    r"""Show the objects of a D-Bus service, or of all services, as a tree with their interfaces.
+
+    \b
+    everywire tree 'dbus:system?service=org.freedesktop.UPower'
+    everywire tree dbus:session /org/acme
+    """
+    from everywire.cli.looping import run
+
+    need_dbus("tree", url, "everywire list")
+    from everywire.cli.dbus.trees import tree
+
+    run(tree(url, path, timeout=timeout, json=json))
 
 
 @everywire.command("show")
 @url_argument
 @click.argument("object_name", metavar="[OBJECT]", required=False, shell_complete=offered("objects"))
 @names_argument("MEMBER", "members")
+@click.option("--xml", is_flag=True, help="Of a D-Bus object: its introspection data, for 'everywire gen python'.")
 @remote_options
-def show_verb(url: str, object_name: str | None, names: Sequence[str], *, json: bool, timeout: float) -> None:
+def show_verb(
+    url: str, object_name: str | None, names: Sequence[str], *, xml: bool, json: bool, timeout: float
+) -> None:
     """Show what an object, or every object at a URL, is made of.
 
     Types, units, ranges, defaults, docs, timeouts, and the structs and enums that they use. With --json the contract as
-    it travels on the wires.
+    it travels on the wires. Of a D-Bus service without an object: who it is, and all its interfaces.
     """
-    from everywire.cli.describing import show
     from everywire.cli.looping import run
+    from everywire.cli.reaching import Target
 
+    if is_dbus(url) and (object_name is None or xml or is_path(object_name)):
+        from everywire.cli.dbus.showing import show_on_bus
+
+        run(show_on_bus(Target(url, object_name or "", timeout, json), names, xml=xml))
+        return
+    from everywire.cli.describing import show
+
+    if xml:
+        raise click.UsageError(f"--xml is for objects of D-Bus, not for {url}")
     run(show(url, object_name, names, timeout=timeout, json=json))
 
 
@@ -114,8 +166,11 @@ def get_verb(url: str, object_name: str, names: Sequence[str], *, json: bool, ti
     """Read properties, all by default."""
     from everywire.cli.looping import run
     from everywire.cli.reaching import Target
-    from everywire.cli.remote import get
 
+    if is_dbus(url) and is_path(object_name):
+        from everywire.cli.dbus.verbs import get
+    else:
+        from everywire.cli.remote import get
     run(get(Target(url, object_name, timeout, json), names))
 
 
@@ -129,8 +184,11 @@ def set_verb(url: str, object_name: str, name: str, words: str, *, json: bool, t
     """Set a property; print the value that the object then has."""
     from everywire.cli.looping import run
     from everywire.cli.reaching import Target
-    from everywire.cli.remote import set_property
 
+    if is_dbus(url) and is_path(object_name):
+        from everywire.cli.dbus.verbs import set_property
+    else:
+        from everywire.cli.remote import set_property
     run(set_property(Target(url, object_name, timeout, json), name, words))
 
 
@@ -151,8 +209,11 @@ def call_verb(
     """
     from everywire.cli.looping import run
     from everywire.cli.reaching import Target
-    from everywire.cli.remote import call
 
+    if is_dbus(url) and is_path(object_name):
+        from everywire.cli.dbus.verbs import call
+    else:
+        from everywire.cli.remote import call
     run(call(Target(url, object_name, timeout, json), slot, words, count=count))
 
 
@@ -171,9 +232,34 @@ def watch_verb(
     """
     from everywire.cli.looping import run
     from everywire.cli.reaching import Target
-    from everywire.cli.remote import watch
 
+    if is_dbus(url) and is_path(object_name):
+        from everywire.cli.dbus.watching import watch
+    else:
+        from everywire.cli.remote import watch
     run(watch(Target(url, object_name, timeout, json), names, count=count))
+
+
+@everywire.command("monitor")
+@bus_argument
+@click.argument("rules", metavar="[RULE|NAME]...", nargs=-1, shell_complete=offered("bus_names"))
+@count_option
+@remote_options
+def monitor_verb(url: str, rules: Sequence[str], *, count: int | None, json: bool, timeout: float) -> None:
+    r"""Print the messages on a D-Bus as they pass, a line each.
+
+    A RULE is a match rule of D-Bus; a NAME stands for the messages from and to it. Without any all messages are shown.
+
+    \b
+    everywire monitor dbus:session org.acme.Climate
+    everywire monitor dbus:session "type='signal',path_namespace='/org/acme'"
+    """
+    from everywire.cli.looping import run
+
+    need_dbus("monitor", url, "everywire watch")
+    from everywire.cli.dbus.monitoring import monitor
+
+    run(monitor(url, rules, count=count, timeout=timeout, json=json))
 
 
 @everywire.command("doctor")

@@ -6,15 +6,20 @@ import os
 from typing import Final
 from urllib.parse import quote
 
+from everywire.cli.dbus.addresses import is_dbus
+
 VARIABLE: Final = "EVERYWIRE_TOKEN"
 """It names a file and never holds the token itself: other programs can see an environment."""
 
 
 def with_token(url: str) -> str:
-    """Return *url* with the setting ``token=FILE`` of the environment, unless it has one of its own."""
+    """Return *url* with the setting ``token=FILE`` of the environment, unless it has one of its own.
+
+    D-Bus knows who everybody is, and has no tokens.
+    """
     file = os.environ.get(VARIABLE, "")
     address, _, settings = url.partition("?")
-    if not file or any(setting.startswith("token=") for setting in settings.split("&")):
+    if not file or is_dbus(url) or any(setting.startswith("token=") for setting in settings.split("&")):
         return url
     mine = f"token={quote(file, safe='/:@,~+')}"
     return f"{address}?{settings}&{mine}" if settings else f"{address}?{mine}"

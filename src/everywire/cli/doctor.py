@@ -16,6 +16,7 @@ import msgspec
 
 from everywire import Node, connect
 from everywire.cli.checks import Finding, State, libraries, system
+from everywire.cli.dbus.checks import findings as dbus_findings
 from everywire.cli.plant import Mode, Pump, Thermostat
 from everywire.cli.printing import print_json, print_table, styled
 from everywire.errors import LinkError, MissingExtra
@@ -72,6 +73,8 @@ async def _wires() -> AsyncIterator[Finding]:
                 yield await _try(f"{scheme}:", *ADDRESSES[scheme], names)
         if "http" in IMPLIED:
             yield await _try("http+local:", "http+local:{folder}/h", "", names)
+        async for found in dbus_findings(folder, lambda url: _use(url, ""), _attempt):
+            yield found
         yield await _attempt("stdio:", _use_stdio(), "two processes with crossed pipes")
         yield await _try_qt(f"local:{folder}/q")
     for scheme in sorted(PLANNED):
@@ -138,6 +141,7 @@ async def _certificate(folder: Path) -> str:
 SERVES: Final = """
 import asyncio
 from everywire import serve
+from everywire.cli.dbus.checks import findings as dbus_findings
 from everywire.cli.plant import Pump
 async def main():
     async with serve(Pump(), "pump", on="stdio:"):

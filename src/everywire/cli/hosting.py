@@ -125,6 +125,8 @@ def who_may_connect(url: str, *, tokens: bool = False) -> str:
         return "for this user and root"
     if transport == "memory":
         return "for this process"
+    if transport == "dbus":
+        return "for this user and root, where the policy of the bus lets them in"
     if "://" not in url:
         return ""
     host = url.partition("://")[2].partition("?")[0].partition("/")[0].rpartition(":")[0].strip("[]")

@@ -11,12 +11,13 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from everywire.cli.dbus.addresses import is_dbus, is_path
 from everywire.cli.reaching import contract_at, opened
 from everywire.cli.values import visible
 from everywire.model import Contract, Kind, Member
@@ -28,10 +29,11 @@ BUDGET: Final = 1.0
 MOST: Final = 500
 """Offers that a person may still want to read; directory entries and files that are looked at."""
 LARGEST_SOURCE: Final = 200_000
-SCHEMES: Final = frozenset({*IMPLIED, "http+local"})
-"""Beginnings of addresses; beside those that imply their wire, the Unix sockets of HTTP."""
+SCHEMES: Final = frozenset({*IMPLIED, "http+local", "dbus+local"})
+"""Beginnings of addresses; beside those that imply their wire, the Unix sockets of HTTP and D-Bus."""
 
 Words = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def urls(_: Words, incomplete: str) -> Iterator[Offer]:
     if not colon:
         for known in sorted(SCHEMES - {"memory", "stdio"}):
             yield Offer(_begin(known), more=True)
+    elif scheme == "dbus":
+        yield from _on_bus(incomplete)
     elif scheme.endswith("local"):
         for offer in _paths(rest) if rest.startswith("/") else _socket_names():
             yield Offer(f"{scheme}:{offer.text}", more=offer.more)
@@ -68,12 +72,36 @@ def places(_words: Words, _: str) -> Iterator[Offer]:
         yield Offer(f"{begin}127.0.0.1:" if begin.endswith("//") else begin, more=not begin.startswith("stdio"))
 
 
+def buses(words: Words, incomplete: str) -> Iterator[Offer]:
+    """Yield what `urls` does of D-Bus."""
+    yield from (offer for offer in urls(words, incomplete) if offer.text.startswith("dbus"))
+
+
+def _on_bus(incomplete: str) -> Iterator[Offer]:
+    """Yield buses, and behind ``?service=`` the names on the one that was typed."""
+    from everywire.cli.dbus import offering as on_dbus
+
+    url, mark, setting = incomplete.partition("?")
+    if mark:
+        settings, _, last = setting.rpartition("&")
+        begin = f"{url}?{settings}&" if settings else f"{url}?"
+        if not last.startswith("service="):
+            yield Offer(f"{begin}service=", more=True)
+            return
+        for name, text in _within_budget(on_dbus.bus_names(url)):
+            yield Offer(f"{begin}service={name}", text)
+        return
+    for bus in on_dbus.BUSES:
+        yield Offer(bus)
+        yield Offer(f"{bus}?service=", more=True)
+
+
 def _begin(scheme: str) -> str:
     return f"{scheme}://" if _has_port(scheme) else f"{scheme}:"
 
 
 def _has_port(scheme: str) -> bool:
-    return not scheme.endswith("local") and scheme not in ("localabstract", "memory", "stdio")
+    return not scheme.endswith("local") and scheme not in ("dbus", "localabstract", "memory", "stdio")
 
 
 def _socket_names() -> Iterator[Offer]:
@@ -136,52 +164,77 @@ def _listening_ports() -> Iterator[int]:
 # -------------------------------------------------------------------------------------------------- objects, members
 def objects(words: Words, _: str) -> Iterator[Offer]:
     """Yield the objects at the URL."""
+    if is_dbus(words["url"]):
+        from everywire.cli.dbus import offering as on_dbus
+
+        yield from (Offer(name, text) for name, text in _within_budget(on_dbus.objects(words)))
+        return
     for name in _ask(words, _names):
         yield Offer(name)
 
 
-def members(words: Words, _: str) -> Iterator[Offer]:
+def paths(words: Words, _: str) -> Iterator[Offer]:
+    """Yield the paths of a D-Bus service."""
+    from everywire.cli.dbus import offering as on_dbus
+
+    yield from (Offer(path, text) for path, text in _within_budget(on_dbus.paths(words)))
+
+
+def bus_names(words: Words, _: str) -> Iterator[Offer]:
+    """Yield the names on a D-Bus."""
+    from everywire.cli.dbus import offering as on_dbus
+
+    yield from (Offer(name, text) for name, text in _within_budget(on_dbus.bus_names(words["url"])))
+
+
+def members(words: Words, incomplete: str) -> Iterator[Offer]:
     """Yield every member that is not named yet."""
-    return _members(words, lambda member: True)
+    return _members(words, incomplete, lambda member: True)
 
 
-def properties(words: Words, _: str) -> Iterator[Offer]:
+def properties(words: Words, incomplete: str) -> Iterator[Offer]:
     """Yield the properties that are not named yet."""
-    return _members(words, lambda member: member.kind is Kind.PROPERTY)
+    return _members(words, incomplete, lambda member: member.kind is Kind.PROPERTY)
 
 
-def writable(words: Words, _: str) -> Iterator[Offer]:
+def writable(words: Words, incomplete: str) -> Iterator[Offer]:
     """Yield the properties that can be set."""
-    return _members(words, lambda member: member.writable)
+    return _members(words, incomplete, lambda member: member.writable)
 
 
-def heard(words: Words, _: str) -> Iterator[Offer]:
+def heard(words: Words, incomplete: str) -> Iterator[Offer]:
     """Yield the properties and signals that are not named yet."""
-    return _members(words, lambda member: member.kind is not Kind.SLOT)
+    return _members(words, incomplete, lambda member: member.kind is not Kind.SLOT)
 
 
-def slots(words: Words, _: str) -> Iterator[Offer]:
+def slots(words: Words, incomplete: str) -> Iterator[Offer]:
     """Yield the slots."""
-    return _members(words, lambda member: member.kind is Kind.SLOT)
+    return _members(words, incomplete, lambda member: member.kind is Kind.SLOT)
 
 
-def _members(words: Words, fits: Callable[[Member], bool]) -> Iterator[Offer]:
+def _members(words: Words, incomplete: str, fits: Callable[[Member], bool]) -> Iterator[Offer]:
     named: tuple[str, ...] = words.get("names") or ()
-    for member in _contract(words).members.values():
-        if fits(member) and member.name not in named:
-            yield Offer(member.name, visible(member.doc) or str(member))
+    found = _known(words)
+    offered: Iterable[tuple[str, Member]] = found.items()
+    if _is_any_service(words):
+        from everywire.cli.dbus import offering as on_dbus
+
+        offered = on_dbus.wanted_names(found, incomplete)
+    for name, member in offered:
+        if fits(member) and name not in named:
+            yield Offer(name, visible(member.doc) or str(member))
 
 
 # ------------------------------------------------------------------------------------------------------------ values
 def values(words: Words, _: str) -> Iterator[Offer]:
     """Yield the values that the property can be set to, where they have names."""
-    for word in _words_of(_contract(words).members[words["name"]].type):
+    for word in _words_of(_known(words)[words["name"]].type):
         yield Offer(word)
 
 
 def arguments(words: Words, incomplete: str) -> Iterator[Offer]:
     """Yield ``NAME=`` of the parameters that are still free, and values that have names."""
-    member = _contract(words).members[words["slot"]]
+    member = _known(words)[words["slot"]]
     earlier: tuple[str, ...] = words.get("words") or ()
     given = {word.partition("=")[0] for word in earlier if "=" in word}
     free = [parameter for parameter in member.parameters if parameter.name not in given]
@@ -233,19 +286,59 @@ def _object_classes(source: bytes) -> Iterator[str]:
             yield item.name
 
 
+# ------------------------------------------------------------------------------------------------------------- files
+def descriptions(_: Words, incomplete: str) -> Iterator[Offer]:
+    """Yield files of introspection data, directories where there may be some, and beginnings of D-Bus addresses."""
+    yield from (Offer(begin, more=True) for begin in ("dbus:session?service=", "dbus:system?service="))
+    folder = incomplete[: incomplete.rfind("/") + 1]
+    for path in _entries(Path(folder or ".")):
+        if path.is_dir():
+            yield Offer(f"{folder}{path.name}/", more=True)
+        elif path.suffix == ".xml":
+            yield Offer(f"{folder}{path.name}")
+
+
+def accounts(_words: Words, _: str) -> Iterator[Offer]:
+    """Yield the users of this machine."""
+    import pwd
+
+    yield from (Offer(entry.pw_name, entry.pw_gecos) for entry in islice(pwd.getpwall(), MOST))
+
+
+def groups(_words: Words, _: str) -> Iterator[Offer]:
+    """Yield the groups of this machine."""
+    import grp
+
+    yield from (Offer(entry.gr_name) for entry in islice(grp.getgrall(), MOST))
+
+
 # ---------------------------------------------------------------------------------------------------------- the host
-def _contract(words: Words) -> Contract:
+def _known(words: Words) -> Mapping[str, Member]:
+    """Return the members of the object, by every name that they go by."""
+    if _is_any_service(words):
+        from everywire.cli.dbus import offering as on_dbus
+
+        return _within_budget(on_dbus.contract(words))
     contract: Contract = _ask(words, _read_contract)
-    return contract
+    return contract.members
 
 
-def _ask(words: Words, question: Callable[[Words], Any]) -> Any:
+def _is_any_service(words: Words) -> bool:
+    """Return whether an object of D-Bus is meant by its path, whoever's it is."""
+    return is_dbus(words["url"]) and is_path(words["object_name"])
+
+
+def _ask(words: Words, question: Callable[[Words], Coroutine[Any, Any, T]]) -> T:
     """Ask the host at the URL, within the budget; raise whatever goes wrong."""
+    return _within_budget(question(words))
+
+
+def _within_budget(question: Coroutine[Any, Any, T]) -> T:
     logging.disable()
 
-    async def asking() -> Any:
+    async def asking() -> T:
         async with asyncio.timeout(BUDGET):
-            return await question(words)
+            return await question
 
     return asyncio.run(asking())
 

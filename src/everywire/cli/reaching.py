@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from everywire.cli.credentials import with_token
+from everywire.cli.dbus.addresses import is_dbus
 from everywire.cli.exits import listed, suggestion
 from everywire.errors import AddressError, Code, Fault, LinkError, ModelError, RemoteProtocolError
 from everywire.model import Contract, Object
@@ -43,8 +44,10 @@ async def connected(target: Target) -> AsyncGenerator[Object]:
                 room = await stack.enter_async_context(connect(wire, target.name, timeout=target.timeout))
         except Fault as fault:
             if fault.code is not Code.NOT_FOUND:
-                raise
+                raise await _explained(target.url, fault) from fault
             raise await _unknown(target) from fault
+        except LinkError as error:
+            raise await _explained(target.url, error) from error
         yield room
 
 
@@ -55,7 +58,10 @@ async def opened(url: str, timeout: float) -> AsyncGenerator[ClientSession]:
     node.open()
     try:
         async with _patience(url, timeout):
-            session = await _reach(url, node, timeout)
+            try:
+                session = await _reach(url, node, timeout)
+            except LinkError as error:
+                raise await _explained(url, error) from error
         try:
             yield session
         finally:
@@ -82,6 +88,15 @@ def tell_if_nothing(url: str, offered: Collection[str]) -> None:
     """Say on the standard error that a host shows no object, which may be news to a person."""
     if not offered:
         print(f"everywire: {url} offers no objects that you may see", file=sys.stderr)
+
+
+async def _explained(url: str, error: Exception) -> Exception:
+    """Return *error* with what else is to be known of it."""
+    if not is_dbus(url):
+        return error
+    from everywire.cli.dbus.services import explained
+
+    return await explained(url, error)
 
 
 async def _unknown(target: Target) -> ModelError:

@@ -20,7 +20,9 @@ import msgspec
 
 from everywire.errors import ModelError
 from everywire.model.types import (
+    BOOL,
     MAX_DEPTH,
+    STR,
     AnyType,
     Bytes,
     DictOf,
@@ -42,7 +44,7 @@ SAFE: Final = 1 << 53
 
 _NONFINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DIGITS: Final = re.compile(r"-?[0-9]{1,20}")  # 64 bits have no more
-_TAGS: Final[Mapping[type, str]] = {
+TAGS: Final[Mapping[type, str]] = {
     bytes: "$bytes",
     datetime: "$datetime",
     date: "$date",
@@ -50,6 +52,7 @@ _TAGS: Final[Mapping[type, str]] = {
     timedelta: "$duration",
     UUID: "$uuid",
 }
+"""The keys under which values of these classes stand in a variant, as texts."""
 
 Coder = Callable[[Any], Any]
 
@@ -157,7 +160,7 @@ def _lower_any(value: Any) -> Any:
         return {"$float": _lower_float(value)}
     if isinstance(value, int) and not -SAFE <= value <= SAFE:
         return {"$int": str(value)}
-    tag = next((tag for kind, tag in _TAGS.items() if isinstance(value, kind)), None)  # a datetime is a date, too
+    tag = next((tag for kind, tag in TAGS.items() if isinstance(value, kind)), None)  # a datetime is a date, too
     if tag is not None:
         return {tag: value}
     names = _field_names(value)
@@ -183,8 +186,10 @@ def compile_lift(node: Type) -> Coder | None:
             return _lift_int
         case Float():
             return _lift_float
-        case Exact() | Bytes() if node.exact not in (bool, str):
-            return lambda raw: _lift_text(node, raw)
+        case Bytes():
+            return lambda raw: _lift_text(node, bytes, raw)
+        case Exact(kind=kind) if kind not in (bool, str):
+            return lambda raw: _lift_text(node, kind, raw)
         case ListOf() | OptionalOf() | TupleOf():
             return _compile_lift_parts(node)
         case DictOf():
@@ -221,7 +226,7 @@ def _compile_lift_parts(node: ListOf | TupleOf | OptionalOf) -> Coder | None:
 
 def _compile_lift_dict(node: DictOf) -> Coder | None:
     item = compile_lift(node.value)
-    if item is None and node.key.exact is str:
+    if item is None and node.key == STR:
         return None
     key = _key_lift(node.key)
 
@@ -272,8 +277,7 @@ def _lift_float(raw: Any) -> Any:
     return _NONFINITE.get(raw, raw) if isinstance(raw, str) else raw
 
 
-def _lift_text(node: Type, raw: Any) -> Any:
-    kind: Any = node.exact
+def _lift_text(node: Type, kind: Any, raw: Any) -> Any:
     if not isinstance(raw, str):
         raise refuse(raw, f"{node.name} as a text")
     try:
@@ -294,8 +298,8 @@ def _lift_any(raw: Any, depth: int) -> Any:
         ((key, inner),) = found.items()
         if key == "$dict" and isinstance(inner, dict):
             found = cast("dict[str, Any]", inner)
-        elif key in _LIFT_TAGGED and isinstance(inner, str):
-            return _at(key, _LIFT_TAGGED[key], inner)
+        elif key in UNTAG and isinstance(inner, str):
+            return _at(key, UNTAG[key], inner)
     return {key: _at(key, lambda item: _lift_any(item, depth - 1), item) for key, item in found.items()}
 
 
@@ -305,11 +309,12 @@ def _lift_digits(raw: str) -> int:
     return int(raw)
 
 
-_LIFT_TAGGED: Final[Mapping[str, Coder]] = {
-    **{tag: compile_lift(Bytes() if kind is bytes else Exact(kind)) or _same for kind, tag in _TAGS.items()},
+UNTAG: Final[Mapping[str, Coder]] = {
+    **{tag: compile_lift(Bytes() if kind is bytes else Exact(kind)) or _same for kind, tag in TAGS.items()},
     "$float": lambda raw: Float().convert(_lift_float(raw)),
     "$int": _lift_digits,
 }
+"""What makes values of the texts under such keys; it raises ModelError."""
 
 
 # ------------------------------------------------------------------------------------------------------ keys of objects
@@ -318,7 +323,7 @@ _OWN_TEXT: Final = (Exact, Bytes, EnumType, Int, Float)
 
 
 def _key_lower(node: Type) -> Coder:
-    if node.exact is str:
+    if node == STR:
         return _same
     lower = compile_lower(node) or _same
 
@@ -330,14 +335,14 @@ def _key_lower(node: Type) -> Coder:
 
 
 def _key_lift(node: Type) -> Coder:
-    if node.exact is str:
+    if node == STR:
         return _same
     lift = compile_lift(node) or _same
 
     def key(text: str) -> Any:
         if not isinstance(node, _OWN_TEXT):
             return node.convert(lift(decode(text)))
-        raw = lift(text) if node.exact is not bool else text
+        raw = lift(text) if node != BOOL else text
         return node.convert(decode(text) if raw is text else raw)  # a number, true or false
 
     return key
@@ -351,4 +356,4 @@ def _scrubbed(data: Any) -> Any:
     return [_scrubbed(item) for item in cast("list[Any]", data)] if isinstance(data, (list, tuple)) else data
 
 
-__all__ = ("SAFE", "Coder", "compile_lift", "compile_lower", "decode", "encode", "lifted", "lowered")
+__all__ = ("SAFE", "TAGS", "UNTAG", "Coder", "compile_lift", "compile_lower", "decode", "encode", "lifted", "lowered")

@@ -178,7 +178,7 @@ class Engine:
         """Cut messages out of *data*, which begins with one; keep the rest."""
         at, end = 0, len(data)
         while end - at >= FIRST:
-            size = frame_size(data if not at else data[at : at + FIRST])
+            size = frame_size(data, at)
             if size > self.max_frame:
                 passed = self._pass_by(data[at:], size, events)
                 if not passed:
@@ -189,22 +189,26 @@ class Engine:
                 self._need = size
                 self._buffer += data[at:]
                 return
-            self._message(data if size == end else data[at : at + size], events)
+            frame = data if size == end else data[at : at + size]
+            message: Message | Unreadable | None
+            try:
+                message = decode_message(frame, self._came)
+            except RemoteProtocolError as error:
+                message = self._unreadable(frame, error)
+            if message is not None:
+                events.append(message)
             at += size
         else:
             self._need = FIRST
-        self._buffer += data[at:]
+        if at < end:
+            self._buffer += data[at:]
 
-    def _message(self, frame: bytes, events: list[Any]) -> None:
-        try:
-            message = decode_message(frame, self._came)
-        except RemoteProtocolError as error:
-            if not self._bus:
-                raise
-            events.append(Unreadable(read_head(frame), error))
-            return
-        if message is not None:
-            events.append(message)
+    def _unreadable(self, frame: bytes, error: RemoteProtocolError) -> Unreadable | None:
+        """Return what is left of a malformed message that somebody sent through a bus; a peer's breaks the link."""
+        if not self._bus:
+            raise error
+        head = read_head(frame, self._came)
+        return None if head is None else Unreadable(head, error)
 
     def _pass_by(self, data: bytes, size: int, events: list[Any]) -> int:
         """Tell about a message that is too large once its header is there; return how much of it *data* holds."""
@@ -214,7 +218,9 @@ class Engine:
         if len(data) < needed:
             self._need = needed
             return 0
-        events.append(Oversized(read_head(data, self._came), size))
+        head = read_head(data, self._came)
+        if head is not None:
+            events.append(Oversized(head, size))
         here = min(size, len(data))
         self._skip = size - here
         self._need = FIRST

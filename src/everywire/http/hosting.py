@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from everywire.errors import ModelError
 from everywire.http.guarding import Rules
 from everywire.http.wire import HttpObject
+from everywire.runtime.hosted import refuse_handles
 from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Turn
 from everywire.runtime.repeats import Repeats
@@ -57,6 +58,7 @@ class HttpHost:
         """Show a newly published object."""
         if publication.name in (".", ".."):
             raise ModelError(f"HTTP cannot carry an object called {publication.name!r}: clients drop it from paths")
+        refuse_handles(publication.contract, "HTTP")
         self.hosted[publication.name] = HttpObject(publication)
 
     def removed(self, publication: Publication) -> None:

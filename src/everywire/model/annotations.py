@@ -1,4 +1,8 @@
-"""Annotations to nodes of the type algebra; not their meaning, which is in `model/types.py`."""
+"""Annotations to nodes of the type algebra; not their meaning, which is in `model/types.py`.
+
+A slice may have types of its own: a node among the metadata of ``Annotated`` stands for what is annotated, and a class
+may name its node in an attribute (`NODE`).
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ from everywire.model.types import (
     DATE,
     DATETIME,
     DURATION,
+    NODE,
     STR,
     TIME,
     UUID_,
@@ -132,7 +137,7 @@ def _finite(bound: float | None) -> float | None:
 
 def _annotated(annotation: Any) -> Type:
     base, *metadata = get_args(annotation)
-    node = type_of(base)
+    node = next((item for item in metadata if isinstance(item, Type)), None) or type_of(base)
     for width in [item for item in metadata if isinstance(item, Width)]:
         node = _width(node, width)
     for bounds in [item for item in metadata if isinstance(item, Range)]:
@@ -173,6 +178,8 @@ def _class(annotation: Any) -> Type:
     if not isinstance(annotation, type):
         raise unsupported(annotation)
     cls: type[Any] = annotation
+    if isinstance(own := getattr(cls, NODE, None), Type):
+        return own
     if issubclass(cls, enum.Enum):
         if not len(cls):
             raise ModelError(f"the enum {cls.__name__} has no members")

@@ -46,7 +46,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `identity` is a stable name for policy and audit: ``uid:1000``, the subject of a client certificate, ``token:NAME``,
     or ``anonymous``. `role` is what a login was granted; None where the link has only an identity and the policy
-    decides. `loopback` says that the peer is on this machine although it has no identity.
+    decides. `loopback` says that the peer is on this machine although it has no identity. `pid`, `executable` and the
+    security `label` are known where the system tells: of a process on this machine, when it connected.
     """
 
     wire: str
@@ -56,6 +57,9 @@ class Caller(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     loopback: bool = False
     encrypted: bool = False
     address: str = ""
+    pid: int | None = None
+    executable: str = ""
+    label: str = ""
 
     def __str__(self) -> str:
         who = self.identity if self.identity.isprintable() else repr(self.identity)  # a line of a log stays one

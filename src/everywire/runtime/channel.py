@@ -51,9 +51,9 @@ class Expected:
 
     __slots__ = ("member", "timeout")
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, grace: float) -> None:
         self.member = member
-        self.timeout = None if member.timeout is None else member.timeout + GRACE
+        self.timeout = None if member.timeout is None else member.timeout + grace
 
 
 class Channel:
@@ -65,6 +65,8 @@ class Channel:
         self.waiting: dict[int, tuple[Expected, Any]] = {}
         """Calls without an answer by token, oldest first."""
         self.sweeping = False
+        self.grace = GRACE
+        """See `GRACE`; nothing with a host that does not know how long its slots may run."""
         self._call_of = call_of
         self._bound = False
         self._tokens = itertools.count(1)
@@ -174,7 +176,7 @@ class Channel:
             call.set_exception(self.replica.unavailable())
             return call
         call.link, call.token = self, (token := next(self._tokens))
-        self.waiting[token] = (Expected(member), call)
+        self.waiting[token] = (Expected(member, self.grace), call)
         try:
             self.carrier.call(self, member, arguments, token)
         except Fault as fault:

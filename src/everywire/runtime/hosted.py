@@ -15,10 +15,20 @@ from everywire.model.compile import compile_check
 from everywire.model.signals import BoundSignal
 from everywire.model.slots import may_suspend
 from everywire.model.state import Disconnect
+from everywire.model.types import holds_handle
 from everywire.runtime.gate import Door
 from everywire.runtime.node import Publication
 from everywire.runtime.outbox import Outbox
 from everywire.runtime.replica import members
+
+
+def refuse_handles(contract: Contract, wire: str) -> None:
+    """Raise ModelError naming the member whose values *wire* cannot pass on."""
+    for member in contract.members.values():
+        for node in (*(parameter.type for parameter in member.parameters), member.result):
+            if node is not None and holds_handle(node):
+                advice = "serve the object on a wire that passes open files on, such as D-Bus"
+                raise ModelError(f"{contract.name}.{member.name}: {wire} cannot carry {node.name}; {advice}")
 
 
 class Listening(Protocol):

@@ -138,10 +138,10 @@ class ReplicaLink:
         if self.remote is None:
             raise self.unavailable()
         values: dict[str, Any] = self.instance._everywire.values
-        before = values[member.name]
+        before = values.get(member.name, MISSING)
         await self.remote.push(member, value)
-        now = values[member.name]
-        if now == before and now != value:
+        now = values.get(member.name, MISSING)
+        if now == before and now not in (MISSING, value):
             raise Fault(Code.FAILED_PRECONDITION, f"the source kept {now!r}")
 
     def unavailable(self) -> Fault:
@@ -234,7 +234,10 @@ def _replicated(instance: Object, name: str) -> Any:
     try:
         return instance._everywire.values[name]
     except KeyError:
-        raise LocalProtocolError(f"{name} has no value yet: the replica is not initialized") from None
+        link = instance._everywire.link
+        known = isinstance(link, ReplicaLink) and link.state is ReplicaState.VALID
+        why = "the source did not tell it" if known else "the replica is not initialized"
+        raise LocalProtocolError(f"{name} has no value yet: {why}") from None
 
 
 def replica_class(cls: type[Object], stand_in: type[ReplicaProperty[Any]] = ReplicaProperty) -> type[Object]:

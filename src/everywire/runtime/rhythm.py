@@ -32,6 +32,8 @@ def is_near(url: str) -> bool:
     scheme, _, rest = url.partition(":")
     if scheme.rpartition("+")[2] in {"local", "localabstract", "memory", "stdio"}:
         return True
+    if scheme == "dbus":  # a bus is known by its name, or by its address
+        return not rest.startswith("tcp:") or "host=127." in rest or "host=localhost" in rest
     found = _HOST.match(rest)
     host = "" if found is None else found["six"] or found["name"]
     return host.lower() == "localhost" or is_loopback(host)

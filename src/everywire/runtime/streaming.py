@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -175,9 +175,10 @@ class StreamSource(Protocol):
 class IncomingStreams:
     """The streams that this end of a link reads; one that nobody holds any more is stopped."""
 
-    def __init__(self, source: StreamSource) -> None:
+    def __init__(self, source: StreamSource, numbers: Iterator[int] | None = None) -> None:
+        """Take numbers of streams from *numbers* where several replicas share a link."""
         self._source = source
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(1) if numbers is None else numbers
         self._streams: weakref.WeakValueDictionary[int, IncomingStream] = weakref.WeakValueDictionary()
 
     def new(self, lift: Callable[[Any], Any]) -> IncomingStream:

@@ -101,6 +101,7 @@ WIRES: Final[Mapping[str, tuple[str, str, str]]] = {
     "qtro": ("everywire.remoteobjects", "RemoteObjects", ""),
     "memory": ("everywire.memory", "Memory", ""),
     "http": ("everywire.http", "Http", "http"),
+    "dbus": ("everywire.dbus", "DBus", "dbus"),
 }
 """Wire name -> module, class of its settings, and the extra that installs it (empty: part of the core)."""
 
@@ -108,11 +109,12 @@ IMPLIED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("local", "localabstract", "tcp", "tls", "stdio"), "qtro"),
     "memory": "memory",
     **dict.fromkeys(("http", "https"), "http"),
+    "dbus": "dbus",
 }
 """Transport -> wire of a URL without a wire part (SEMANTICS 8)."""
 
 
-PLANNED: Final = frozenset({"mqtt", "coap", "ws", "dbus", "opc.tcp", "grpc", "nats", "qcop", "udp", "registry"})
+PLANNED: Final = frozenset({"mqtt", "coap", "ws", "opc.tcp", "grpc", "nats", "qcop", "udp", "registry"})
 """Wires and transports that addresses will name and this version does not speak."""
 
 
@@ -126,7 +128,7 @@ def wire_of(wire: str | Wire) -> Wire:
     if not colon or known not in WIRES:
         asked = name if plus else scheme
         if colon and (asked in PLANNED or asked.removesuffix("s") in PLANNED):
-            advice = "use local:, tcp:, tls: or http:"
+            advice = "use local:, tcp:, tls:, http: or dbus:"
             raise AddressError(f"{asked}: is planned, but everywire does not speak it yet; {advice}")
         examples = "local:climate, tcp://127.0.0.1:65213, tls://host:65214?ca=ca.pem, http://127.0.0.1:65280"
         raise AddressError(f"{wire!r} is not an address everywire knows; addresses look like {examples}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 XML = """
   <interface name="org.acme.Plant.Boiler1">
@@ -47,7 +47,7 @@ class Refused(Exception):
 class Boiler:
     """Its properties by wire name and type, and its methods by wire name."""
 
-    types = {"Level": "d", "Label": "s", "Spot": "(dd)", "Table": "a{sv}"}
+    types: ClassVar = {"Level": "d", "Label": "s", "Spot": "(dd)", "Table": "a{sv}"}
     writable = ("Level", "Label")
 
     def __init__(self) -> None:
@@ -72,12 +72,12 @@ class Boiler:
 
     def read_all(self, descriptor: int) -> str:
         """Read a descriptor to its end and close it."""
-        with open(descriptor, "rb") as source:
+        with os.fdopen(descriptor, "rb") as source:
             return source.read().decode()
 
     def open_text(self, text: str) -> int:
         """Return a descriptor from which *text* can be read."""
         reading, writing = os.pipe()
-        with open(writing, "wb") as sink:
-            sink.write(text.encode())
+        os.write(writing, text.encode())
+        os.close(writing)
         return reading

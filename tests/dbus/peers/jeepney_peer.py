@@ -52,8 +52,11 @@ class Link:
         with selectors.DefaultSelector() as selector:
             selector.register(0, selectors.EVENT_READ, ear.readable)
             selector.register(self.connection.sock, selectors.EVENT_READ, lambda: True)
-            while all([key.data() for key, _ in selector.select()]) and self.drain(actor):
-                pass
+            alive = True
+            while alive:
+                for key, _ in selector.select():
+                    alive &= key.data()
+                alive &= self.drain(actor)
 
     def drain(self, actor: Any) -> bool:
         while True:
@@ -148,7 +151,7 @@ class Service:
             case "ReadAll":
                 return (self.boiler.read_all(body[0].to_raw_fd()),)
             case "OpenText":
-                return (open(self.boiler.open_text(*body), "rb"),)
+                return (os.fdopen(self.boiler.open_text(*body), "rb"),)
             case "Refuse":
                 raise Refused(*body)
             case "Fire":
@@ -213,9 +216,7 @@ class Client:
         return self.reply(self.properties.get(name), lambda body: body[0][1])
 
     def do_get_all(self) -> Any:
-        return self.reply(
-            self.properties.get_all(), lambda body: {name: value for name, (_, value) in body[0].items()}
-        )
+        return self.reply(self.properties.get_all(), lambda body: {name: value for name, (_, value) in body[0].items()})
 
     def do_set(self, name: str, value: str) -> Any:
         return self.reply(self.properties.set(name, Boiler.types[name], meant(value)))
@@ -225,12 +226,12 @@ class Client:
         return self.reply(new_method_call(whom, "Introspect"), lambda body: body[0])
 
     def do_read_all(self, text: str) -> Any:
-        with open(Boiler().open_text(text), "rb") as source:
+        with os.fdopen(Boiler().open_text(text), "rb") as source:
             return self.reply(new_method_call(self.whom, "ReadAll", "h", (source,)))
 
     def do_open_text(self, text: str) -> Any:
         call = new_method_call(self.whom, "OpenText", "s", (text,))
-        return self.reply(call, lambda body: Boiler().read_all(body[0].to_raw_fd()))
+        return self.reply(call, lambda body: (Boiler().read_all(body[0].to_raw_fd()),))
 
     def reply(self, call: Message, reading: Any = lambda body: body) -> Any:
         answer = self.link.ask(call, self)

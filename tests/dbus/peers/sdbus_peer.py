@@ -123,7 +123,7 @@ class Plant(DbusInterfaceCommonAsync, interface_name=INTERFACE):
 
     @dbus_method_async("h", "s")
     async def read_all(self, source: int) -> str:
-        return self.boiler.read_all(os.dup(source))  # the message keeps and closes the one it brought
+        return self.boiler.read_all(source)  # sdbus gives a duplicate, which is ours to close
 
     @dbus_method_async("s", "h")
     async def open_text(self, text: str) -> int:
@@ -144,6 +144,13 @@ class Plant(DbusInterfaceCommonAsync, interface_name=INTERFACE):
 def attribute(member: str) -> str:
     """AddOne -> add_one."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in member).removeprefix("_")
+
+
+def many(member: str, results: Any) -> tuple[Any, ...]:
+    """The results as a tuple; sdbus gives one result bare and several as a tuple, as it does a structure."""
+    if results is None:
+        return ()
+    return results if member in ("Split", "Basics") else (results,)
 
 
 class Service:
@@ -183,7 +190,8 @@ class Client:
             say(event="changed", values=repr({name: value for name, (_, value) in changed.items()}))
 
     async def do_call(self, member: str, arguments: str = "()") -> Any:
-        return await self.tried(getattr(self.plant, attribute(member))(*meant(arguments)))
+        results = await self.tried(getattr(self.plant, attribute(member))(*meant(arguments)), lambda value: value)
+        return results if isinstance(results, dict) and "raised" in results else returned(many(member, results))
 
     async def do_get(self, name: str) -> Any:
         return await self.tried(getattr(self.plant, attribute(name)).get_async())
@@ -200,17 +208,17 @@ class Client:
     async def do_read_all(self, text: str) -> Any:
         reading = Boiler().open_text(text)
         try:
-            return await self.tried(self.plant.read_all(reading))
+            return await self.tried(self.plant.read_all(reading), lambda text: returned((text,)))
         finally:
             os.close(reading)
 
     async def do_open_text(self, text: str) -> Any:
         descriptor = await self.plant.open_text(text)
-        return returned(Boiler().read_all(descriptor))
+        return returned((Boiler().read_all(descriptor),))
 
-    async def tried(self, call: Any) -> Any:
+    async def tried(self, call: Any, told: Any = returned) -> Any:
         try:
-            return returned(await call)
+            return told(await call)
         except SdBusUnmappedMessageError as error:
             return raised(error.args[0], str(error.args[1]))
         except SdBusBaseError as error:
@@ -221,10 +229,11 @@ class AsyncEar(Ear):
     """Requests whose answers are coroutines."""
 
     def obey(self, request: dict[str, Any]) -> None:
-        asyncio.get_running_loop().create_task(self._answer(**request)).add_done_callback(ended)
+        number, verb = request.pop("id"), request.pop("do")
+        asyncio.get_running_loop().create_task(self._answer(number, verb, request)).add_done_callback(ended)
 
-    async def _answer(self, id: int, do: str, **arguments: Any) -> None:
-        say(id=id, result=await getattr(self._actor, f"do_{do}")(**arguments))
+    async def _answer(self, number: int, verb: str, arguments: dict[str, Any]) -> None:
+        say(id=number, result=await getattr(self._actor, f"do_{verb}")(**arguments))
 
 
 def ended(task: asyncio.Task[None]) -> None:

@@ -67,6 +67,19 @@ class Worker:
             raise await self.died()
         return line
 
+    async def only_line(self) -> bytes:
+        """Return the line that the process writes before it ends well, or nothing; raise LinkError when it fails."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                said = await self._process.stdout.read()
+                code = await self._process.wait()
+        except TimeoutError:
+            raise LinkError(f"{self.name} has not ended for {PATIENCE:g} s{self._last_words()}") from None
+        if code:
+            raise await self.died()
+        return said
+
     async def died(self) -> LinkError:
         """Wait until the process has ended; return what there is to say about it."""
         code = await self._process.wait()
@@ -122,6 +135,14 @@ class Crew:
         worker = await self._make(name, (program, *command), obeys=True)
         try:
             return msgspec.json.decode(await worker.line())
+        finally:
+            await worker.end()
+
+    async def output(self, name: str, *command: str, program: str) -> bytes:
+        """Run a *program* to its end; return the line that it printed, if any, raise LinkError when it failed."""
+        worker = await self._make(name, (program, *command), obeys=True)
+        try:
+            return await worker.only_line()
         finally:
             await worker.end()
 

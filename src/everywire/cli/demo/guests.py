@@ -155,6 +155,8 @@ class Visit:
     who: str
     url: str
     user: User
+    blind_to: frozenset[str] = frozenset()
+    """Values that such a program cannot read."""
     saw: dict[str, Any] = field(default_factory=dict[str, Any])
     truth: dict[str, Any] = field(default_factory=dict[str, Any])
 

@@ -1,6 +1,7 @@
 """The process that holds the plant: serves it on every wire, and knows the truth.
 
-Run as `python -m everywire.cli.demo.host DIRECTORY`; see `orders`. A guest in the same process uses memory:.
+Run as `python -m everywire.cli.demo.host DIRECTORY [URL]`, with the URL of a message bus; see `orders`. A guest in the
+same process uses memory:.
 """
 
 from __future__ import annotations
@@ -68,29 +69,33 @@ class Plant:
         self._ticking = asyncio.get_running_loop().call_later(SECOND, self._tick)
 
 
-async def serve_everywhere(node: Node, directory: Path) -> dict[str, str]:
-    """Serve on every wire that is installed; return the addresses by their names."""
+async def serve_everywhere(node: Node, directory: Path, bus: str) -> dict[str, str]:
+    """Serve on every wire that is installed, and at the URL *bus* if there is one; return addresses by their names."""
     wires = {
         "local": f"local:{directory / 'plant'}",
         "tcp": "tcp://127.0.0.1:0",
         "http": "http://127.0.0.1:0",
         "http+local": f"http+local:{directory / 'http'}",
+        "dbus": bus,
+        "dbus+local": f"dbus+local:{directory / 'peer'}",
         "memory": "memory:plant",
     }
     addresses: dict[str, str] = {}
     for name, wire in wires.items():
+        if not wire:
+            continue
         with suppress(MissingExtra):
             (addresses[name],) = await node.serve(wire)
     return addresses
 
 
-async def main(directory: Path) -> None:
+async def main(directory: Path, bus: str) -> None:
     """Serve the plant, then obey."""
     room, pump = Thermostat(), Pump()
     async with Node() as node:
         node.publish(room, "thermostat")
         node.publish(pump, "pump")
-        plant = Plant(await serve_everywhere(node, directory), room, pump)
+        plant = Plant(await serve_everywhere(node, directory, bus), room, pump)
         async with (
             connect("memory:plant", "thermostat", Thermostat) as near_room,
             connect("memory:plant", "pump", Pump) as near_pump,
@@ -100,4 +105,4 @@ async def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main(Path(sys.argv[1])), fast=True)
+    run(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""), fast=True)

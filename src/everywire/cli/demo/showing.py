@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from everywire.cli.demo.bus_guests import invite_tool
+from everywire.cli.demo.buses import PATH, SERVICE, Bus, find_bus
 from everywire.cli.demo.crew import Crew, Worker, crew
 from everywire.cli.demo.guests import CommandLine, Curl, Told, Visit
 from everywire.cli.demo.invitation import invitation
@@ -20,6 +22,14 @@ NO_QT: Final = "PySide6 is not installed: make demo QT=1 adds a real Qt program 
 HOT: Final = {"celsius": 33.3, "sensor": "roof"}
 HEADS: Final = ("WIRE", "USED BY", "READ", "PUSHED", "CALLED", "CHANGE", "SIGNAL", "AGREES")
 NO_HTTP: Final = "The http wire is not installed: pip install 'everywire[http]'"
+NO_TOOL: Final = "Neither busctl nor gdbus is installed, so none takes part: apt install libglib2.0-bin"
+REACHES_BUS: Final = """
+import sys
+from PySide6.QtDBus import QDBusConnection
+print(int(QDBusConnection.connectToBus(sys.argv[1], "probe").isConnected()))
+"""
+CANNOT_READ: Final = frozenset({"last"})
+"""A struct, which QtDBus cannot read in Python."""
 NO_CURL: Final = "curl is not installed, so it takes no part: apt install curl"
 INTRODUCTION: Final = """\
 One process holds a plant, a thermostat and a pump, and serves it at
@@ -37,24 +47,28 @@ async def demo(*, once: bool, qt: bool | None) -> bool:
     *qt* demands (True) or leaves out (False) the Qt program; None takes it where PySide6 can be imported.
     """
     async with crew() as people:
-        plant = await people.start("the plant's host", "-m", f"{MODULE}.host", str(people.directory))
+        bus = await find_bus(people)
+        at = [bus.service_url] if bus else []
+        plant = await people.start("the plant's host", "-m", f"{MODULE}.host", str(people.directory), *at)
         urls = await plant.ask("addresses")
         print(INTRODUCTION.format(addresses="\n".join(f"  {url}" for url in urls.values())), flush=True)
-        visits = await _invite(people, plant, urls, qt=qt)
+        visits = await _invite(people, plant, urls, bus, qt=qt)
         safety = await people.start("the safety program", "-m", f"{MODULE}.safety", urls["local"], urls["tcp"])
         await safety.ask("ready")
         await _let_them_use_it(plant, visits)
         alarm = await _compare_alarm(plant, safety, urls)
         agreed = _show([*visits, alarm])
         if not once:
-            await people.keep_only(plant, safety)
+            await people.keep_only(plant, safety, *([bus.daemon] if bus and bus.daemon else []))
             await plant.ask("live")
-            print(invitation(urls, qt=_has_qt()), flush=True)
+            print(invitation(urls, bus=bus, qt=_has_qt()), flush=True)
             await until_interrupted()
     return agreed
 
 
-async def _invite(people: Crew, plant: Worker, urls: Mapping[str, str], *, qt: bool | None) -> list[Visit]:
+async def _invite(
+    people: Crew, plant: Worker, urls: Mapping[str, str], bus: Bus | None, *, qt: bool | None
+) -> list[Visit]:
     local, tcp = urls["local"], urls["tcp"]
     typed = await people.start("the typed program", "-m", f"{MODULE}.guest", local, "--typed")
     loopless = await people.start("the program without a loop", "-m", f"{MODULE}.loopless", local)
@@ -66,10 +80,15 @@ async def _invite(people: Crew, plant: Worker, urls: Mapping[str, str], *, qt: b
         Visit("Python, no class", tcp, Told(plain)),
         Visit("everywire get, …", tcp, await CommandLine.start(people, tcp)),
         *await _invite_by_http(people, urls),
+        *await _invite_by_dbus(people, urls, bus),
     ]
     if qt is not False and await _can_use_qt(people, demanded=qt is True):
         program = await people.start("the Qt program", "-m", f"{MODULE}.qt_guest", local)
         visits.append(Visit("a PySide6 program", local, Told(program)))
+        if bus is not None and await _can_use_qt_dbus(people, bus):
+            where = (bus.address, SERVICE, PATH)
+            program = await people.start("the Qt program on D-Bus", "-m", f"{MODULE}.qt_bus_guest", *where)
+            visits.append(Visit("a PySide6 program", urls["dbus"], Told(program), CANNOT_READ))
     return visits
 
 
@@ -85,6 +104,24 @@ async def _invite_by_http(people: Crew, urls: Mapping[str, str]) -> list[Visit]:
         return visits
     for who, url in {"curl": urls["http"], "curl --unix-socket": urls["http+local"]}.items():
         visits.append(Visit(who, url, await Curl.start(people, curl, url)))
+    return visits
+
+
+async def _invite_by_dbus(people: Crew, urls: Mapping[str, str], bus: Bus | None) -> list[Visit]:
+    """Invite programs with a bus and without; what is missing of the bus was told when it was looked for."""
+    visits: list[Visit] = []
+    if "dbus+local" in urls:
+        peer = await people.start("the peer", "-m", f"{MODULE}.guest", urls["dbus+local"], "--typed")
+        visits.append(Visit("Python, typed", urls["dbus+local"], Told(peer)))
+    if bus is None:
+        return visits
+    plain = await people.start("the program on the bus", "-m", f"{MODULE}.guest", urls["dbus"])
+    visits.append(Visit("Python, no class", urls["dbus"], Told(plain)))
+    tool = await invite_tool(people, bus)
+    if tool is None:
+        print(NO_TOOL, end="\n\n")
+    else:
+        visits.append(Visit(tool[0], urls["dbus"], tool[1]))
     return visits
 
 
@@ -108,12 +145,24 @@ async def _can_use_qt(people: Crew, *, demanded: bool) -> bool:
     return True
 
 
+async def _can_use_qt_dbus(people: Crew, bus: Bus) -> bool:
+    """Return whether Qt's D-Bus, which needs a library of the system, reaches the bus; say why not."""
+    try:
+        reached = await people.run("QtDBus", "-c", REACHES_BUS, bus.address)
+    except LinkError as error:
+        print(f"No Qt program takes part on D-Bus, because {error}", end="\n\n")
+        return False
+    if not reached:
+        print("No Qt program takes part on D-Bus, because QtDBus does not reach the bus", end="\n\n")
+    return bool(reached)
+
+
 async def _let_them_use_it(plant: Worker, visits: Sequence[Visit]) -> None:
     """Let all read, then each act in its turn, then all hear one event at once, then all read again."""
     truth = await plant.ask("truth")
     await _let_all_read("all values", visits, truth)
     for turn, visit in enumerate(visits):
-        seen = await visit.user.act(22.0 + turn / 2, minutes=turn + 1)
+        seen = await visit.user.act(22.0 + turn / 2, minutes=turn % 5 + 1)  # together they heat it to less than LIMIT
         truth = await plant.ask("truth")
         visit.compare("the pushed target", seen["pushed"], truth["target"])
         visit.compare("the result of boost", seen["result"], truth["remaining"])
@@ -128,7 +177,7 @@ async def _let_them_use_it(plant: Worker, visits: Sequence[Visit]) -> None:
 async def _let_all_read(what: str, visits: Sequence[Visit], truth: Mapping[str, Any]) -> None:
     seen = await asyncio.gather(*(visit.user.read() for visit in visits))
     for visit, values in zip(visits, seen, strict=True):
-        visit.compare(what, values, truth)
+        visit.compare(what, values, {name: value for name, value in truth.items() if name not in visit.blind_to})
 
 
 async def _compare_alarm(plant: Worker, safety: Worker, urls: Mapping[str, str]) -> Visit:

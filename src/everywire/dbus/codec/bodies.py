@@ -88,10 +88,10 @@ def _reader(node: Node, order: str) -> Read:
 def _aligned(data: bytes, at: int, mask: int) -> int:
     """Return where the next value with an alignment of *mask* + 1 begins; what is between is zero."""
     end = (at + mask) & ~mask
-    if any(data[at:end]):
+    if data.count(0, at, end) != end - at:
+        if end > len(data):
+            raise IndexError
         raise RemoteProtocolError(f"padding at {at} is not zero")
-    if end > len(data):
-        raise IndexError
     return end
 
 
@@ -120,11 +120,14 @@ def _boolean(order: str) -> Read:
 
 
 def _text(order: str) -> Read:
-    number = _fixed(struct.Struct(order + "I"))
+    unpack = struct.Struct(order + "I").unpack_from
 
-    def read(data: bytes, at: int, depth: int) -> tuple[str, int]:
-        size, at = number(data, at, depth)
-        return _terminated(data, at, size), at + size + 1
+    def read(data: bytes, at: int, depth: int) -> tuple[str, int]:  # noqa: ARG001
+        if at & 3:
+            at = _aligned(data, at, 3)
+        begin = at + 4
+        end = begin + unpack(data, at)[0]
+        return _terminated(data, begin, end).decode(), end + 1
 
     return read
 
@@ -140,35 +143,44 @@ def _path(order: str) -> Read:
 
 
 def _read_signature(data: bytes, at: int, depth: int) -> tuple[str, int]:  # noqa: ARG001
-    size = data[at]
-    value = _terminated(data, at + 1, size)
+    begin = at + 1
+    end = begin + data[at]
+    value = _terminated(data, begin, end).decode()
     parse_signature(value)
-    return value, at + 2 + size
+    return value, end + 1
 
 
-def _terminated(data: bytes, at: int, size: int) -> str:
-    """Return the text of *size* bytes at *at*, which a NUL follows and none interrupts."""
-    end = at + size
+def _terminated(data: bytes, at: int, end: int) -> bytes:
+    """Return the text from *at* to *end*, which a NUL follows and none interrupts."""
     if data[end]:  # raises IndexError when it ends before
         raise RemoteProtocolError("a text does not end with NUL")
     raw = data[at:end]
     if 0 in raw:
         raise RemoteProtocolError("a text holds NUL")
-    return raw.decode()
+    return raw
 
 
 def _variant(order: str) -> Read:
     def read(data: bytes, at: int, depth: int) -> tuple[Variant, int]:
         if depth >= DEEPEST:
             raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
-        signature, at = _read_signature(data, at, depth)
-        readers = _readers(signature, order)
-        if len(readers) != 1:
-            raise RemoteProtocolError(f"a variant holds one value, not {signature!r}")
-        value, at = readers[0](data, at, depth + 1)
-        return Variant(signature, value, verify=False), at
+        begin = at + 1
+        end = begin + data[at]
+        signature, read_value = _content(_terminated(data, begin, end), order)
+        value, at = read_value(data, end + 1, depth + 1)
+        return Variant(signature, value, False), at  # noqa: FBT003  by place, as it is made for every value
 
     return read
+
+
+@lru_cache(1024)
+def _content(raw: bytes, order: str) -> tuple[str, Read]:
+    """Return what a variant says that it holds, and what reads that."""
+    signature = raw.decode()
+    readers = _readers(signature, order)
+    if len(readers) != 1:
+        raise RemoteProtocolError(f"a variant holds one value, not {signature!r}")
+    return signature, readers[0]
 
 
 def _struct(readers: tuple[Read, ...]) -> Read:
@@ -186,17 +198,19 @@ def _struct(readers: tuple[Read, ...]) -> Read:
 
 
 def _array(item: Node, order: str) -> Read:
-    number = _fixed(struct.Struct(order + "I"))
+    unpack = struct.Struct(order + "I").unpack_from
     mask = _ALIGNMENT[item.code] - 1
-    read_items = _bytes if item.code == "y" else _items(_reader(item, order), mapping=item.code == "{")
+    read_items = _items_reader(item, order)
 
     def read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
         if depth >= DEEPEST:
             raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
-        size, at = number(data, at, depth)
+        if at & 3:
+            at = _aligned(data, at, 3)
+        size = unpack(data, at)[0]
         if size > MAX_ARRAY:
             raise RemoteProtocolError(f"an array of {size} bytes; {MAX_ARRAY} are the most")
-        at = _aligned(data, at, mask)
+        at = _aligned(data, at + 4, mask)
         end = at + size
         if end > len(data):
             raise IndexError
@@ -205,18 +219,58 @@ def _array(item: Node, order: str) -> Read:
     return read
 
 
-def _bytes(data: bytes, at: int, end: int, depth: int) -> bytes:  # noqa: ARG001
-    return data[at:end]
+ReadItems = Callable[[bytes, int, int, int], Any]
+"""Like `Read` for what stands between two places, and is an array's."""
 
 
-def _items(read: Read, *, mapping: bool) -> Callable[[bytes, int, int, int], Any]:
-    def read_items(data: bytes, at: int, end: int, depth: int) -> Any:
+def _items_reader(item: Node, order: str) -> ReadItems:
+    if item.code == "y":
+        return lambda data, at, end, _depth: data[at:end]
+    if item.code in NUMBERS:
+        return _numbers(NUMBERS[item.code], order)
+    if item.code == "{":
+        key, value = (_reader(part, order) for part in item.parts)
+        return _entries(key, value)
+    return _items(_reader(item, order))
+
+
+def _numbers(code: str, order: str) -> ReadItems:
+    width = struct.calcsize(code)
+
+    def read_items(data: bytes, at: int, end: int, depth: int) -> list[Any]:  # noqa: ARG001
+        count, rest = divmod(end - at, width)
+        if rest:
+            raise RemoteProtocolError("an array ends in the midst of an item")
+        return list(struct.unpack_from(f"{order}{count}{code}", data, at))
+
+    return read_items
+
+
+def _items(read: Read) -> ReadItems:
+    def read_items(data: bytes, at: int, end: int, depth: int) -> list[Any]:
         found: list[Any] = []
         while at < end:
             value, at = read(data, at, depth)
             found.append(value)
         if at != end:
             raise RemoteProtocolError("an array ends in the midst of an item")
-        return {key: value for key, value in found} if mapping else found  # noqa: C416  the items are lists of two
+        return found
+
+    return read_items
+
+
+def _entries(read_key: Read, read_value: Read) -> ReadItems:
+    def read_items(data: bytes, at: int, end: int, depth: int) -> dict[Any, Any]:
+        if depth >= DEEPEST and at < end:
+            raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
+        found: dict[Any, Any] = {}
+        while at < end:
+            if at & 7:
+                at = _aligned(data, at, 7)
+            key, at = read_key(data, at, depth + 1)
+            found[key], at = read_value(data, at, depth + 1)
+        if at != end:
+            raise RemoteProtocolError("an array ends in the midst of an item")
+        return found
 
     return read_items

@@ -9,7 +9,7 @@ from __future__ import annotations
 from everywire.dbus.codec import INTERACTIVE, NO_AUTO_START, NO_REPLY, Kind, Message, Variant
 from everywire.dbus.session.addresses import Place, bus_address, parse_places
 from everywire.dbus.session.connection import Connection
-from everywire.dbus.session.handling import Answer, Handler
+from everywire.dbus.session.handling import Answer
 from everywire.dbus.session.listening import PeerServer, serve_peers
 from everywire.dbus.session.matching import BUS, BUS_PATH, Match
 from everywire.dbus.session.names import NameReply
@@ -24,7 +24,6 @@ __all__ = (
     "NO_REPLY",
     "Answer",
     "Connection",
-    "Handler",
     "Kind",
     "Match",
     "Message",

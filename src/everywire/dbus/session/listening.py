@@ -53,8 +53,8 @@ class PeerServer:
     async def close(self) -> None:
         """Stop, and close every connection."""
         await self.stop_accepting()
-        for connection in tuple(self.connections):
-            await connection.close()
+        if self.connections:
+            await asyncio.gather(*(connection.close() for connection in tuple(self.connections)))
         await self._tasks.aclose()
 
     async def _establish(

@@ -25,6 +25,12 @@ from everywire.model.types.compounds import (
     StructOf,
     TupleOf,
 )
+from everywire.model.types.handles import (
+    DESCRIPTOR,
+    NODE,
+    Handle,
+    holds_handle,
+)
 from everywire.model.types.scalars import (
     BOOL,
     BYTES,
@@ -38,6 +44,7 @@ from everywire.model.types.scalars import (
     EnumType,
     Exact,
     Float,
+    Form,
     Int,
 )
 from everywire.model.types.variant import (
@@ -54,8 +61,10 @@ __all__ = (
     "BYTES",
     "DATE",
     "DATETIME",
+    "DESCRIPTOR",
     "DURATION",
     "MAX_DEPTH",
+    "NODE",
     "STR",
     "TIME",
     "UUID_",
@@ -66,6 +75,8 @@ __all__ = (
     "Exact",
     "Field",
     "Float",
+    "Form",
+    "Handle",
     "Int",
     "ListOf",
     "OptionalOf",
@@ -73,6 +84,7 @@ __all__ = (
     "TupleOf",
     "Type",
     "equal",
+    "holds_handle",
     "is_atom",
     "python_type",
     "refuse",
@@ -85,6 +97,8 @@ def python_type(node: Type) -> Any:
     """Return the annotation a person would write for *node*, for signatures of replicas."""
     if node.exact is not None:
         return node.exact
+    if isinstance(node, Exact):
+        return node.kind
     if isinstance(node, (EnumType, StructOf)):
         return node.cls
     if isinstance(node, ListOf):

@@ -9,37 +9,55 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from everywire.errors import ModelError, OutOfRange
 from everywire.model.types.base import Type, refuse, short
 
 
+class Form(NamedTuple):
+    """Which texts are valid where a wire has a type of its own for them, such as the paths of D-Bus."""
+
+    name: str
+    check: Callable[[str], object]
+    """Raises ModelError for a text that is not of this form."""
+    zero: str
+    """The text of a member that nobody has set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exact(Type):
-    """A type whose values are accepted as they stand: bool, str, times, UUID. Values of subclasses lose their class."""
+    """A type whose values are accepted as they stand: bool, str, times, UUID. Values of subclasses lose their class.
+
+    A text may have a *form*, which one wire knows; to all others, and where contracts are compared, it is plain text.
+    """
 
     kind: type
+    form: Form | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
         return self.kind.__name__
 
     @property
-    def exact(self) -> type:
-        return self.kind
+    def exact(self) -> type | None:
+        return self.kind if self.form is None else None
 
     @property
     def zero(self) -> Any:
+        if self.form is not None:
+            return self.form.zero
         return _ZEROS.get(self.kind) or self.kind()
 
     def convert(self, value: Any) -> Any:
-        if type(value) is self.kind:
-            return value
-        if not isinstance(value, self.kind) or (self.kind is date and isinstance(value, datetime)):
-            raise refuse(value, self.name)
-        return _PLAIN_COPY[self.kind](value)
+        if type(value) is not self.kind:
+            if not isinstance(value, self.kind) or (self.kind is date and isinstance(value, datetime)):
+                raise refuse(value, self.name)
+            value = _PLAIN_COPY[self.kind](value)
+        if self.form is not None:
+            self.form.check(value)
+        return value
 
 
 _ZEROS: Final[Mapping[type, Any]] = {

@@ -33,6 +33,7 @@ from everywire.remoteobjects.wire.coders import change_encoder, invoke_decoder, 
 from everywire.remoteobjects.wire.layout import Layout, definition_of, layout_of
 from everywire.remoteobjects.wire.qttypes import lift, lower, qt_type, variant
 from everywire.runtime.gate import Door, Invoked, invalid
+from everywire.runtime.hosted import refuse_handles
 from everywire.runtime.node import Publication
 from everywire.runtime.outbox import Outbox
 
@@ -54,6 +55,7 @@ class HostedObject:
     def __init__(self, publication: Publication) -> None:
         self.publication = publication
         self.name, self.contract = publication.name, publication.contract
+        refuse_handles(self.contract, "Qt Remote Objects")
         self.layout: Layout = layout_of(self.contract)
         self.routes: dict[bytes, Door] = {}
         self.links: dict[Listening, None] = {}  # in order of attachment

@@ -1,0 +1,281 @@
+"""`everywire gen`: files written from classes and descriptions. The same input gives the same file, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from everywire.cli.grammar import debug_option, offered, timeout_option
+
+if TYPE_CHECKING:
+    from everywire.dbus.introspection import Interface, Node
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LARGEST: Final = 4 << 20
+"""Bytes of a description that is read."""
+
+output_option: Final = click.option(
+    "-o", "--output", "file", metavar="FILE", help="Write to this file; by default to the standard output."
+)
+service_option: Final = click.option(
+    "--service", metavar="NAME", required=True, help="The name on the bus, such as org.acme.Climate."
+)
+class_argument: Final = click.argument(
+    "target", metavar="[MODULE:CLASS]", required=False, shell_complete=offered("classes")
+)
+
+
+def _account_option(name: str, what: str, source: str, help_text: str) -> Callable[[F], F]:
+    return click.option(name, what, metavar="NAME", multiple=True, shell_complete=offered(source), help=help_text)
+
+
+@click.group("gen")
+def gen_verbs() -> None:
+    """Write files from classes and descriptions, for other tools and for Python."""
+
+
+@gen_verbs.command("dbus-xml")
+@click.argument("target", metavar="MODULE:CLASS", shell_complete=offered("classes"))
+@click.option("--service", metavar="NAME", default="", help="The name on the bus, with which interfaces begin.")
+@click.option("--interface", metavar="NAME", default="", help="The whole name of the interface.")
+@click.option("--path", metavar="PATH", default="", help="The path of the object.")
+@output_option
+@debug_option
+def dbus_xml_verb(target: str, service: str, interface: str, path: str, file: str | None) -> None:
+    r"""Write a class as D-Bus introspection data.
+
+    This is what qdbuscpp2xml does in C++. Types, units, ranges and descriptions are annotations in it.
+
+    \b
+    everywire gen dbus-xml everywire.cli.plant:Thermostat --service org.acme.Climate -o thermostat.xml
+    """
+    from everywire.dbus.codec import check_path
+    from everywire.dbus.introspection import Node, write
+
+    found = _interfaces(target, service, interface)
+    _tell_of_streams(target)
+    _put(write(Node(check_path(path) if path else "", found)), file)
+
+
+@gen_verbs.command("python")
+@click.argument("source", metavar="FILE.xml|URL", shell_complete=offered("descriptions"))
+@click.option("--object", "object_name", metavar="OBJECT", default=".", help="At a URL: the object, or its path.")
+@click.option("--interface", "names", metavar="NAME", multiple=True, help="Only this interface; may be repeated.")
+@output_option
+@timeout_option
+@debug_option
+def python_verb(source: str, object_name: str, names: Sequence[str], file: str | None, timeout: float) -> None:
+    r"""Write Python classes for D-Bus interfaces.
+
+    This is what qdbusxml2cpp does in C++. The classes are for connect(), which then knows all types, and for sources,
+    which derive from them. The interfaces are read from introspection data in a file (- is the standard input), or from
+    a living object.
+
+    \b
+    everywire gen python org.freedesktop.UPower.xml -o upower.py
+    everywire gen python 'dbus:system?service=org.freedesktop.UPower' --object /org/freedesktop/UPower
+    """
+    from everywire.cli.dbus.addresses import is_dbus
+    from everywire.dbus.generating import python_source
+
+    if is_dbus(source):
+        from everywire.cli.looping import run
+
+        node, told = run(_introspected(source, object_name, timeout))
+    else:
+        node, told = _parsed(source), "" if source == "-" else Path(source).name
+    _put(python_source(_own_interfaces(node, source, names), told), file)
+
+
+@gen_verbs.command("dbus-policy")
+@class_argument
+@service_option
+@_account_option("--own", "owners", "accounts", "This user may own the name; may be repeated. By default root.")
+@_account_option("--user", "users", "accounts", "This user may call the service; may be repeated.")
+@_account_option("--group", "groups", "groups", "The users of this group may call it; may be repeated.")
+@click.option("--everybody", is_flag=True, help="Everybody may call it; the object's own policy then decides alone.")
+@output_option
+@debug_option
+def dbus_policy_verb(
+    target: str | None, service: str, file: str | None, *, everybody: bool, **accounts: Sequence[str]
+) -> None:
+    r"""Write who may own and call a D-Bus service.
+
+    The system's bus lets nobody own a name or call a service unless such a file says so. Everybody may introspect it;
+    only owners, root, and the users and groups that are named may do more. With a class they may call its interfaces
+    alone.
+
+    \b
+    everywire gen dbus-policy --service org.acme.Climate --own climate --group operators \
+        -o /etc/dbus-1/system.d/org.acme.Climate.conf
+    """
+    from everywire.dbus.generating import Access, policy_file
+
+    given = {what: tuple(names) for what, names in accounts.items() if names}
+    access = Access(**given, everybody=everybody)
+    interfaces = () if target is None else _interfaces(target, service, "")
+    text = policy_file(service, access, [interface.name for interface in interfaces])
+    _tell_of_strangers((*access.owners, *access.users), access.groups)
+    _put(text, file)
+
+
+@gen_verbs.command("dbus-service")
+@click.argument("command", metavar="-- PROGRAM [ARGUMENT]...", nargs=-1, required=True)
+@service_option
+@click.option("--user", metavar="NAME", default="", shell_complete=offered("accounts"), help="Who runs the program.")
+@click.option("--unit", metavar="UNIT", default="", help="The unit of systemd to start instead of the program.")
+@output_option
+@debug_option
+def dbus_service_verb(command: Sequence[str], service: str, user: str, unit: str, file: str | None) -> None:
+    r"""Write how a bus starts a D-Bus service.
+
+    It starts the program when somebody calls a name that nobody owns.
+
+    \b
+    everywire gen dbus-service --service org.acme.Climate -o ~/.local/share/dbus-1/services/org.acme.Climate.service \
+        -- /usr/bin/everywire serve plant:Boiler --on 'dbus:session?service=org.acme.Climate'
+    """
+    from everywire.dbus.generating import activation_file
+
+    text = activation_file(service, command, user=user, unit=unit)
+    _tell_of_strangers((user,) if user else (), ())
+    _put(text, file)
+
+
+# ------------------------------------------------------------------------------------------------------------- input
+def _interfaces(target: str, service: str, interface: str) -> tuple[Interface, ...]:
+    """Return the interfaces of a class that is served with these settings."""
+    from everywire.cli.hosting import load_class
+    from everywire.dbus.codec import check_bus_name, check_interface
+    from everywire.dbus.wire.contracts import interfaces_of, placed
+    from everywire.dbus.wire.declaring import declared_in
+    from everywire.dbus.wire.names import interface_of
+    from everywire.model import contract_of
+
+    cls = load_class(target)
+    contract = contract_of(cls)
+    prefix = check_bus_name(service).replace("-", "_") if service else "local"
+    name = check_interface(interface) if interface else interface_of(prefix, contract.name)
+    places = placed(contract, name, {} if interface else declared_in(cls))
+    return interfaces_of(contract, places)
+
+
+def _tell_of_streams(target: str) -> None:
+    from everywire.cli.hosting import load_class
+    from everywire.model import contract_of
+
+    if left := [member.name for member in contract_of(load_class(target)).members.values() if member.stream]:
+        _say(f"left out: {', '.join(left)}; streams go through org.everywire.Object1")
+
+
+def _parsed(source: str) -> Node:
+    from everywire.dbus.introspection import parse
+    from everywire.errors import ModelError, RemoteProtocolError
+
+    try:
+        if source == "-":
+            data = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with open(source, "rb") as stream:  # noqa: PTH123  a pipe of the shell is a file too
+                data = stream.read(LARGEST + 1)
+    except OSError as error:
+        advice = "give a file of introspection data, or a URL such as dbus:session?service=org.acme.Climate"
+        raise ModelError(f"cannot read {source}: {error.strerror}; {advice}") from error
+    try:
+        return parse(data, limit=LARGEST)
+    except RemoteProtocolError as error:
+        raise ModelError(f"{source}: {error}") from None
+
+
+async def _introspected(url: str, name: str, timeout: float) -> tuple[Node, str]:
+    """Return what the object *name* at *url* tells of itself, and what to call it."""
+    from everywire.cli.dbus.addresses import parse
+    from everywire.cli.dbus.services import reached
+    from everywire.dbus.wire.names import path_of
+
+    where = parse(url)
+    path = path_of(name, where.base)
+    async with reached(where, timeout) as service:
+        return await service.introspect(path), f"{service.title} {path}"
+
+
+def _own_interfaces(node: Node, source: str, names: Sequence[str]) -> list[Interface]:
+    """Return the interfaces that are asked for by *names*; without names all but those that every object has."""
+    from everywire.cli.exits import listed, suggestion
+    from everywire.dbus.wire.described import is_common
+    from everywire.errors import ModelError
+
+    known = {interface.name: interface for _, inner in node.walk() for interface in inner.interfaces}
+    for name in names:
+        if name not in known:
+            near = suggestion(name, known)
+            raise ModelError(f"{source} has no interface {name!r}; it has {listed(known)}.{near}")
+    found = [known[name] for name in names] or [own for name, own in known.items() if not is_common(name)]
+    if not found:
+        below = [inner.name for inner in node.nodes]
+        advice = f"objects below it are {listed(below)}" if below else "is it the right object?"
+        raise ModelError(f"{source} has no interface of its own; {advice}")
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ output
+def _put(text: str, file: str | None) -> None:
+    """Print *text*, or have *file* hold it: all of it or, when something fails, what it held before."""
+    if file is None or file == "-":
+        print(text, end="", flush=True)
+        return
+    from everywire.errors import ModelError
+
+    place = Path(file)
+    try:
+        if place.exists() and not place.is_file():  # a terminal, a pipe
+            place.write_text(text, encoding="utf-8")
+        elif not place.exists() or place.read_bytes() != text.encode():  # else build tools see nothing new
+            _replace(place.resolve(), text)
+    except OSError as error:
+        raise ModelError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _replace(place: Path, text: str) -> None:
+    mode = place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_umask()
+    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            os.fchmod(stream.fileno(), mode)
+        Path(name).replace(place)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _tell_of_strangers(users: Sequence[str], groups: Sequence[str]) -> None:
+    """Say which accounts this machine does not know; the file may be for another one."""
+    import grp
+    import pwd
+
+    for names, find, what in ((users, pwd.getpwnam, "user"), (groups, grp.getgrnam, "group")):
+        for name in names:
+            try:
+                _ = None if name.isdecimal() else find(name)
+            except KeyError:
+                _say(f"there is no {what} {name} on this machine; a bus passes over what is said of it")
+
+
+def _say(text: str) -> None:
+    from everywire.cli.values import to_text
+
+    print(f"everywire: {to_text(text)}", file=sys.stderr)

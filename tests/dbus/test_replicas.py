@@ -1,0 +1,591 @@
+"""Replicas of services that know nothing of everywire: values, calls, signals, with a class and without."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import inspect
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from everywire import (
+    Code,
+    Fault,
+    LocalProtocolError,
+    ModelError,
+    Object,
+    Property,
+    SignatureMismatch,
+    connect,
+    contract_of,
+    link_of,
+    members,
+    prop,
+    signal,
+    slot,
+    u32,
+)
+from everywire.dbus import UnixFd, interface, refresh
+from everywire.dbus.session import Answer, Variant
+from tests.conformance.plant import Heard
+from tests.dbus.services import INTERFACE, PATH, SERVICE, Service, Thing, lamp, serving
+
+
+class Lamp(Object):
+    brightness: Property[u32] = prop(0, writable=True)
+    color: Property[str] = prop("", writable=True)
+    serial: Property[str] = prop("")
+    uptime: Property[int] = prop(0)
+
+    @slot
+    async def blink(self, times: int) -> float: ...  # type: ignore[empty-body]
+
+    @slot
+    async def info(self) -> tuple[int, str]: ...  # type: ignore[empty-body]
+
+    @slot
+    async def refuse(self, why: str) -> None: ...
+
+    @slot(timeout=0.3)
+    async def hang(self) -> None: ...
+
+    @slot
+    async def forget(self, what: str) -> None: ...
+
+    @signal
+    def burnt(self, hours: int, reason: str) -> None: ...
+
+
+def url(bus: str, **settings: str) -> str:
+    return f"dbus:{bus}?service={SERVICE}" + "".join(f"&{name}={value}" for name, value in settings.items())
+
+
+@asynccontextmanager
+async def lit(bus: str, cls: type[Object] | None = Lamp) -> AsyncIterator[tuple[Thing, Any]]:
+    """A lamp and its replica."""
+    async with serving(bus) as service:
+        thing = lamp(service)
+        async with connect(url(bus), ".", cls) as replica:
+            yield thing, replica
+
+
+# ---------------------------------------------------------------------------------------------------------- values
+async def test_all_values_are_there_with_a_class_and_without(each_bus: str) -> None:
+    for cls in (Lamp, None):
+        async with lit(each_bus, cls) as (_, room):
+            assert (room.brightness, room.color, room.serial, room.uptime) == (40, "warm", "L-1", 7)
+
+
+async def test_changes_are_followed_told_or_only_hinted_at(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        told = Heard()
+        Lamp.brightness.on_change(room, lambda value: told(("brightness", value)))
+        Lamp.color.on_change(room, lambda value: told(("color", value)))
+        thing.set("Brightness", Variant("u", 41))
+        thing.set("Brightness", Variant("u", 41))
+        thing.set("Color", Variant("s", "cold"), how="invalidated")
+        assert await told.count(2) == [("brightness", 41), ("color", "cold")]
+        assert (room.brightness, room.color) == (41, "cold")
+
+
+async def test_a_value_that_is_told_to_be_stale_often_is_asked_for_once_at_a_time(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        colors = Heard()
+        Lamp.color.on_change(room, colors)
+        thing.service.asked.clear()
+        for n in range(100):
+            thing.set("Color", Variant("s", f"c{n}"), how="invalidated")
+        while not colors.items or colors.items[-1] != "c99":
+            await colors.count(len(colors.items) + 1)
+        assert 1 <= thing.service.asked.count("Get") < 20
+
+
+async def test_what_is_never_told_is_read_again_on_request(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        thing.set("Uptime", Variant("t", 8), how="silently")
+        thing.set("Brightness", Variant("u", 99), how="silently")
+        assert (room.uptime, room.brightness) == (7, 40)
+        heard = Heard()
+        Lamp.uptime.on_change(room, heard)
+        await refresh(room)
+        assert (room.uptime, room.brightness, heard.items) == (8, 99, [8])
+
+
+async def test_refreshing_something_else_is_refused() -> None:
+    with pytest.raises(ModelError, match="source"):
+        await refresh(Lamp())
+    async with connect_memory() as room:
+        with pytest.raises(ModelError, match="not linked over D-Bus"):
+            await refresh(room)
+
+
+@asynccontextmanager
+async def connect_memory() -> AsyncIterator[Any]:
+    from everywire import Node
+
+    async with Node() as node:
+        node.publish(Lamp(), "lamp")
+        await node.serve("memory:lamp")
+        async with connect("memory:lamp", "lamp", Lamp) as room:
+            yield room
+
+
+async def test_a_property_that_cannot_be_read_leaves_the_others_alone(bus: str) -> None:
+    async with serving(bus) as service:
+        thing = lamp(service)
+        thing.broken = {"Color"}
+        for thing.get_all in (True, False):
+            async with connect(url(bus), ".", Lamp) as room:
+                assert (room.brightness, room.serial) == (40, "L-1")
+                with pytest.raises(LocalProtocolError, match="color has no value"):
+                    room.color  # noqa: B018
+                colors = Heard()
+                Lamp.color.on_change(room, colors)
+                thing.set("Color", Variant("s", "cold"))
+                assert await colors.count(1) == ["cold"]
+                assert room.color == "cold"
+                assert await Lamp.color.push(room, "dim") == "dim"
+
+
+async def test_a_change_between_two_answers_is_not_lost(bus: str) -> None:
+    """Of an interface whose values came already; what comes later has it in it."""
+    second = "<interface name='org.acme.Other1'><property name='Extra' type='i' access='read'/></interface>"
+    async with serving(bus) as service:
+        thing = lamp(service)
+        thing.xml += second
+        thing.set("Extra", Variant("i", 1), "org.acme.Other1", how="silently")
+        answer = thing._getall
+
+        def get_all(interface: str) -> Answer:
+            found = answer(interface)
+            if interface == INTERFACE:
+                # Told after its answer was made, and before that of the other.
+                asyncio.get_running_loop().call_soon(thing.set, "Brightness", Variant("u", 77))
+            return found
+
+        thing._getall = get_all  # type: ignore[method-assign]
+        async with connect(url(bus), ".") as room:
+            value = type(room).brightness
+            assert await value.wait_for(room, lambda found: found == 77) == 77
+
+
+# ----------------------------------------------------------------------------------------------------------- calls
+async def test_calls_take_and_give_values(each_bus: str) -> None:
+    async with lit(each_bus) as (thing, room):
+        assert await room.blink(3) == 1.5
+        assert await room.info() == (7, "hall")
+        assert await asyncio.gather(*(room.blink(n) for n in range(50))) == [n * 0.5 for n in range(50)]
+        await room.forget("all")
+        await thing.service.until_asked("Forget")
+
+
+async def test_a_call_that_is_refused_says_why(bus: str) -> None:
+    async with lit(bus) as (_, room):
+        with pytest.raises(Fault) as caught:
+            await room.refuse("too hot")
+        assert (caught.value.code, caught.value.message) == (Code.FAILED_PRECONDITION, "too hot")
+        with pytest.raises(Fault) as caught:
+            await room.blink(-1)
+        assert (caught.value.code, caught.value.may_have_run) == (Code.OUT_OF_RANGE, False)
+        assert await room.blink(2) == 1.0
+
+
+async def test_a_call_without_an_answer_ends_by_its_own_deadline_and_a_late_one_is_no_news(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        gate = asyncio.Event()
+
+        async def hang() -> None:
+            await gate.wait()
+
+        thing.methods["Hang"] = hang
+        with pytest.raises(Fault, match="within 0.3 s") as caught:
+            await room.hang()
+        assert caught.value.code is Code.DEADLINE_EXCEEDED
+        gate.set()
+        assert await room.blink(2) == 1.0
+
+
+async def test_foreign_methods_have_the_deadline_of_d_bus(bus: str) -> None:
+    async with lit(bus, None) as (_, room):
+        assert contract_of(room).members["blink"].timeout == 25.0
+        call = room.hang()
+        (expected, _), *_ = link_of(room).channel.waiting.values()
+        assert expected.timeout == 25.0
+        call.cancel()
+
+
+async def test_a_cancelled_call_is_forgotten(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        call = room.hang()
+        await thing.service.until_asked("Hang")
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert not link_of(room).channel.waiting
+        assert await room.blink(2) == 1.0
+
+
+# ------------------------------------------------------------------------------------------------------------ push
+async def test_a_push_returns_what_the_source_then_holds(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        for thing.emits in (True, False):
+            assert await Lamp.brightness.push(room, 60 + thing.emits) == 60 + thing.emits
+            assert room.brightness == 60 + thing.emits
+
+
+async def test_a_source_that_keeps_its_own_value_refuses_a_push(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        thing._set = lambda *_: None  # type: ignore[method-assign]
+        with pytest.raises(Fault, match="the source kept 40"):
+            await Lamp.brightness.push(room, 50)
+
+        def refuse(*_: Any) -> None:
+            raise Fault(Code.PERMISSION_DENIED, "not you")
+
+        thing._set = refuse  # type: ignore[method-assign]
+        with pytest.raises(Fault, match="not you") as caught:
+            await Lamp.brightness.push(room, 50)
+        assert caught.value.code is Code.PERMISSION_DENIED
+        with pytest.raises(ModelError):
+            await Lamp.brightness.push(room, -1)
+
+
+async def test_what_can_only_be_written_is_known_after_a_push(bus: str) -> None:
+    async with serving(bus) as service:
+        thing = lamp(service)
+        thing.xml = thing.xml.replace('name="Color" type="s" access="readwrite"', 'name="Color" type="s" access="write"')
+        thing.broken = {"Color"}
+        async with connect(url(bus), ".", Lamp) as room:
+            thing.emits = False
+            assert await Lamp.color.push(room, "dim") == "dim"
+            assert room.color == "dim"
+            assert thing.values[INTERFACE]["Color"].value == "dim"
+
+
+# --------------------------------------------------------------------------------------------------------- signals
+async def test_signals_arrive_in_order_with_what_changed_before_them(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        heard = Heard()
+        room.burnt.connect(lambda hours, reason: heard((hours, reason, room.brightness)))
+        for n in range(20):
+            thing.set("Brightness", Variant("u", n))
+            thing.emit("Burnt", "us", n, "old")
+        assert await heard.count(20) == [(n, "old", n) for n in range(20)]
+
+
+async def test_what_the_contract_does_not_know_is_passed_over(bus: str) -> None:
+    async with lit(bus) as (thing, room):
+        heard = Heard()
+        room.burnt.connect(heard)
+        thing.emit("Melted", "s", "x")
+        thing.emit("Burnt", "us", 1, "x", interface="org.acme.Somebody1")
+        thing.set("Weight", Variant("d", 1.0))
+        thing.tell({"Brightness": Variant("u", 3)}, interface="org.acme.Somebody1")
+        thing.emit("Burnt", "us", 2, "y")
+        assert await heard.count(1) == [(2, "y")]
+        assert room.brightness == 40
+
+
+# ------------------------------------------------------------------------------------------ without a class
+async def test_without_a_class_there_are_names_docstrings_and_signatures(bus: str) -> None:
+    xml = """
+      <interface name="org.acme.Weird1">
+        <annotation name="org.gtk.GDBus.DocString" value="What is weird."/>
+        <method name="import"><arg name="URL" type="s" direction="in"/><arg type="b" direction="out"/></method>
+        <property name="dash-ed" type="i" access="readwrite"/>
+        <method name="HTTPGet"><annotation name="org.gtk.GDBus.DocString" value="Fetches."/></method>
+      </interface>
+    """
+    async with serving(bus) as service:
+        thing = service.add(xml=xml)
+        thing.set("dash-ed", Variant("i", 5), "org.acme.Weird1", how="silently")
+        thing.methods = {"import": lambda url: Answer("b", url == "x"), "HTTPGet": lambda: None}
+        async with connect(url(bus), ".") as room:
+            assert type(room).__name__ == "Weird"
+            assert type(room).__doc__ == "What is weird."
+            assert room.http_get.__doc__ == "Fetches."
+            assert await room.http_get() is None
+            assert await members(room)["import"]("x") is True
+            assert inspect.signature(members(room)["import"]).return_annotation is bool
+            assert members(room)["dash-ed"].value == 5
+            assert await members(room)["dash-ed"].push(6) == 6
+            assert await members(room)["HTTPGet"]() is None
+
+
+async def test_all_interfaces_of_an_object_are_one_replica(bus: str) -> None:
+    async with serving(bus) as service:
+        thing = lamp(service)
+        thing.xml += """<interface name='org.acme.Meter1'>
+            <property name='Watts' type='d' access='read'/><method name='Reset'/></interface>"""
+        thing.set("Watts", Variant("d", 7.5), "org.acme.Meter1", how="silently")
+        thing.methods["Reset"] = lambda: None
+        async with connect(url(bus), ".") as room, connect(url(bus, interface="org.acme.Meter1"), ".") as meter:
+            assert (room.brightness, room.watts, meter.watts) == (40, 7.5, 7.5)
+            await room.reset()
+            assert "brightness" not in contract_of(meter).members
+            thing.set("Watts", Variant("d", 8.0), "org.acme.Meter1")
+            assert await type(room).watts.wait_for(room, lambda value: value == 8.0) == 8.0
+
+
+# --------------------------------------------------------------------------------------------- classes that fit
+class Tone(enum.Enum):
+    WARM = "warm"
+    COLD = "cold"
+
+
+class Level(enum.Enum):
+    OFF = 0
+    ON = 1
+
+
+@dataclass(frozen=True)
+class Spot:
+    x: int
+    y: float
+    name: str
+
+
+@dataclass(frozen=True)
+class Details:
+    vendor: str
+    year: int | None = None
+
+
+RICH = """
+  <interface name="org.acme.Rich1">
+    <property name="Tone" type="s" access="readwrite"/>
+    <property name="Level" type="u" access="readwrite"/>
+    <property name="Spot" type="(ids)" access="readwrite"/>
+    <property name="Details" type="a{sv}" access="readwrite"/>
+    <property name="Since" type="t" access="readwrite"/>
+    <property name="Spots" type="a(ids)" access="read"/>
+    <property name="Anything" type="v" access="read"/>
+    <property name="Small" type="y" access="readwrite"/>
+    <method name="Move"><arg type="(ids)" direction="in"/><arg type="(ids)" direction="out"/></method>
+    <method name="Where"><arg type="i" direction="out"/><arg type="d" direction="out"/><arg type="s" direction="out"/></method>
+    <signal name="Moved"><arg type="(ids)"/></signal>
+  </interface>
+"""
+
+
+@interface("org.acme.Rich1")
+class Rich(Object):
+    tone: Property[Tone] = prop(Tone.WARM, writable=True)
+    level: Property[Level] = prop(Level.OFF, writable=True)
+    spot: Property[Spot] = prop(Spot(0, 0.0, ""), writable=True)
+    details: Property[Details] = prop(Details(""), writable=True)
+    since: Property[datetime] = prop(datetime(1970, 1, 1, tzinfo=UTC), writable=True)
+    spots: Property[list[Spot]] = prop(factory=list)
+    anything: Property[Any] = prop(None)
+    small: Property[int] = prop(0, writable=True)
+
+    @slot
+    async def move(self, spot: Spot) -> Spot: ...  # type: ignore[empty-body]
+
+    @slot
+    async def where(self) -> Spot: ...  # type: ignore[empty-body]
+
+    @signal
+    def moved(self, spot: Spot) -> None: ...
+
+
+def rich(service: Service) -> Thing:
+    thing = service.add(xml=RICH)
+    for name, value in {
+        "Tone": Variant("s", "cold"),
+        "Level": Variant("u", 1),
+        "Spot": Variant("(ids)", [1, 2.0, "a"]),
+        "Details": Variant("a{sv}", {"vendor": Variant("s", "acme"), "year": Variant("q", 1999)}),
+        "Since": Variant("t", 1_000_000),
+        "Spots": Variant("a(ids)", [[1, 2.0, "a"], [3, 4.0, "b"]]),
+        "Anything": Variant("v", Variant("as", ["x"])),
+        "Small": Variant("y", 9),
+    }.items():
+        thing.set(name, value, "org.acme.Rich1", how="silently")
+    thing.methods = {"Move": lambda spot: Answer("(ids)", spot), "Where": lambda: Answer("ids", 1, 2.0, "z")}
+    return thing
+
+
+async def test_types_of_d_bus_become_the_types_of_a_class(bus: str) -> None:
+    async with serving(bus) as service:
+        thing = rich(service)
+        async with connect(url(bus), ".", Rich) as room:
+            assert (room.tone, room.level, room.spot) == (Tone.COLD, Level.ON, Spot(1, 2.0, "a"))
+            assert (room.details, room.since) == (Details("acme", 1999), datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+            assert (room.spots, room.anything, room.small) == ([Spot(1, 2.0, "a"), Spot(3, 4.0, "b")], ["x"], 9)
+            assert await room.move(Spot(5, 6.0, "c")) == Spot(5, 6.0, "c")
+            assert await room.where() == Spot(1, 2.0, "z")
+            assert await Rich.tone.push(room, Tone.WARM) is Tone.WARM
+            assert await Rich.level.push(room, Level.OFF) is Level.OFF
+            assert await Rich.details.push(room, Details("x")) == Details("x")
+            now = datetime(2026, 11, 20, tzinfo=UTC)
+            assert await Rich.since.push(room, now) == now
+            stored = {name: variant.value for name, variant in thing.values["org.acme.Rich1"].items()}
+            assert (stored["Tone"], stored["Level"], list(stored["Details"])) == ("warm", 0, ["vendor"])
+            with pytest.raises(Fault) as caught:
+                await Rich.small.push(room, 256)
+            assert (caught.value.code, caught.value.may_have_run) == (Code.OUT_OF_RANGE, False)
+            heard = Heard()
+            room.moved.connect(heard)
+            thing.emit("Moved", "(ids)", [7, 8.0, "d"], interface="org.acme.Rich1")
+            assert await heard.count(1) == [Spot(7, 8.0, "d")]
+
+
+# -------------------------------------------------------------------------------------------- classes that do not
+class Wrong(Object):
+    brightness: Property[bool] = prop(False)
+    serial: Property[str] = prop("", writable=True)
+    weight: Property[float] = prop(0.0)
+
+    @slot
+    async def blink(self, times: int, fast: bool) -> float: ...  # type: ignore[empty-body]
+
+    @slot
+    async def forget(self, what: str) -> int: ...  # type: ignore[empty-body]
+
+    @signal
+    def burnt(self, hours: str, reason: str) -> None: ...
+
+    @slot
+    async def readings(self) -> AsyncIterator[float]:
+        yield 0.0
+
+
+async def test_a_class_that_does_not_fit_is_told_every_difference_and_the_interfaces(bus: str) -> None:
+    async with serving(bus) as service:
+        lamp(service)
+        with pytest.raises(SignatureMismatch) as caught:
+            async with connect(url(bus), ".", Wrong):
+                pass
+        text = str(caught.value)
+        for told in (
+            f"{PATH} of {SERVICE} with {INTERFACE} is not a Wrong",
+            "expected brightness: bool",
+            "serial: str (writable)",
+            "property weight is missing",
+            "slot blink",
+            "forget",
+            "burnt",
+            "only hosts of everywire have streams",
+        ):
+            assert told in text, text
+        assert len(caught.value.differences) == 7
+
+
+async def test_a_name_in_two_interfaces_needs_the_interface_said(bus: str) -> None:
+    class Named(Object):
+        name: Property[str] = prop("")
+
+    @interface("org.acme.B1", {"name": "Name"})
+    class NamedB(Object):
+        name: Property[str] = prop("")
+
+    xml = "".join(
+        f"<interface name='org.acme.{x}1'><property name='Name' type='s' access='read'/></interface>" for x in "AB"
+    )
+    async with serving(bus) as service:
+        thing = service.add(xml=xml)
+        for x in "AB":
+            thing.set("Name", Variant("s", x), f"org.acme.{x}1", how="silently")
+        with pytest.raises(SignatureMismatch, match=r"could be org.acme.A1.Name, org.acme.B1.Name: say which"):
+            async with connect(url(bus), ".", Named):
+                pass
+        async with connect(url(bus, interface="org.acme.A1"), ".", Named) as room:
+            assert room.name == "A"
+        async with connect(url(bus), ".", NamedB) as room:
+            assert room.name == "B"
+        async with connect(url(bus), ".") as room:
+            assert (room.a_name, room.b_name) == ("A", "B")
+        with pytest.raises(Fault, match="there is no object at"):
+            async with connect(url(bus, interface="org.acme.C1"), ".", Named, timeout=0):
+                pass
+
+
+async def test_who_does_not_describe_itself_is_what_a_class_and_an_interface_say(bus: str) -> None:
+    async with serving(bus) as service:
+        thing = lamp(service)
+        handle = thing.handle
+
+        def mute(call: Any) -> Any:
+            if call.member == "Introspect":
+                raise Fault(Code.UNIMPLEMENTED, "no")
+            return handle(call)
+
+        thing.remove()
+        service.connection.handle(PATH, mute)
+
+        class Plain(Object):
+            brightness: Property[u32] = prop(0, writable=True)
+
+            @slot
+            async def blink(self, times: u32) -> float: ...  # type: ignore[empty-body]
+
+        async with connect(url(bus, interface=INTERFACE), ".", Plain) as room:
+            assert (room.brightness, await room.blink(2)) == (40, 1.0)
+            assert await Plain.brightness.push(room, 41) == 41
+        with pytest.raises(Fault) as caught:
+            async with connect(url(bus), ".", Plain, timeout=0):
+                pass
+        assert caught.value.code is Code.UNIMPLEMENTED
+
+
+# ---------------------------------------------------------------------------------------------------- descriptors
+FILES = """
+  <interface name="org.acme.Files1">
+    <property name="Log" type="h" access="read"/>
+    <method name="Open"><arg type="s" direction="in"/><arg type="h" direction="out"/></method>
+    <method name="Read"><arg type="h" direction="in"/><arg type="s" direction="out"/></method>
+  </interface>
+"""
+
+
+class Files(Object):
+    log: Property[UnixFd] = prop(factory=lambda: None)  # type: ignore[arg-type,return-value]
+
+    @slot
+    async def open(self, text: str) -> UnixFd: ...  # type: ignore[empty-body]
+
+    @slot
+    async def read(self, file: UnixFd) -> str: ...  # type: ignore[empty-body]
+
+
+def piped(text: str) -> UnixFd:
+    """The end of a pipe from which *text* comes."""
+    reader, writer = os.pipe()
+    os.write(writer, text.encode())
+    os.close(writer)
+    return UnixFd.owning(reader)
+
+
+async def test_open_files_travel_as_arguments_results_and_values(bus: str) -> None:
+    async with serving(bus) as service:
+        thing = service.add(xml=FILES)
+
+        def handle(call: Any) -> Any:
+            match call.member:
+                case "Open":
+                    return Answer("h", 0, fds=(piped(call.body[0]),))
+                case "Read":
+                    return Answer("s", os.read(call.fds[call.body[0]].fileno(), 100).decode())
+                case "GetAll":
+                    return Answer("a{sv}", {"Log": Variant("h", 0)}, fds=(piped("log"),))
+                case _:
+                    return thing_handle(call)
+
+        thing_handle = thing.handle
+        thing.remove()
+        service.connection.handle(PATH, handle)
+        for cls in (Files, None):
+            async with connect(url(bus), ".", cls) as room:
+                assert os.read(room.log.fileno(), 100) == b"log"
+                with await room.open("hello") as file:
+                    assert os.read(file.fileno(), 100) == b"hello"
+                with piped("bye") as file:
+                    assert await room.read(file) == "bye"
+                room.log.close()
