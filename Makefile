@@ -33,7 +33,7 @@ test: ## all tests at small counts, branch coverage; TESTS=tests/model runs a pa
 	$(setup) cli http test qt
 	@bash tools/debian.sh curl:curl
 	@[ "$$(id -u)" != 0 ] || bash tools/debian.sh zsh:zsh fish:fish $(dbus)
-	@$(pytest) $(TESTS) $(ARGS) $(if $(filter tests,$(TESTS)),--cov --cov-report=term --cov-fail-under=$(MINIMUM_COVERAGE))
+	@$(if $(filter tests,$(TESTS)),bash tools/test.sh $(MINIMUM_COVERAGE) $(ARGS),$(pytest) $(TESTS) $(ARGS))
 
 soak: ## the same tests at the full counts, and with a browser; prints the figures
 	$(setup) cli http test qt

@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -53,14 +54,20 @@ def loop_factory(kind: str) -> LoopFactory:
 def qt_application() -> Any:
     """The one QApplication of this process, without a screen."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    keep_shared_objects()
     widgets: Any = importlib.import_module("PySide6.QtWidgets")
-    existing = widgets.QApplication.instance()
-    if existing is None and sys.version_info < (3, 12):
-        # PySide6 6.12 gives back a reference to None too many with each call of a void function, and aborts when none
-        # is left. From Python 3.12 on these objects are immortal; here they become nearly so.
+    return widgets.QApplication.instance() or widgets.QApplication([])
+
+
+@lru_cache(1)
+def keep_shared_objects() -> None:
+    """Outlive PySide6 6.12, which gives back a reference to None too many with each call of a void function.
+
+    It aborts when none is left. From Python 3.12 on these objects are immortal; here they become nearly so.
+    """
+    if sys.version_info < (3, 12):
         for shared in (None, True, False):
             ctypes.c_ssize_t.from_address(id(shared)).value += 1 << 40
-    return existing or widgets.QApplication([])
 
 
 def qt_loop() -> asyncio.AbstractEventLoop:

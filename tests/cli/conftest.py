@@ -50,9 +50,9 @@ class Program:
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
-    def end(self) -> tuple[str, str]:
+    def end(self, within: float = 15) -> tuple[str, str]:
         """The rest of its output and errors, when it has ended."""
-        return self.process.communicate(timeout=15)
+        return self.process.communicate(timeout=within)
 
     @property
     def code(self) -> int:

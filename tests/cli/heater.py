@@ -53,6 +53,9 @@ HIDDEN = '<node><interface name="org.freedesktop.DBus.ObjectManager"/></node>'
 ODD = {"/broken": "<node><interf", "/hidden": HIDDEN, "/endless": '<node><node name="endless"/></node>'}
 
 
+HEATERS: list[Heater] = []
+
+
 class Heater:
     """The objects, on one connection."""
 
@@ -63,13 +66,14 @@ class Heater:
             FAN: {"Speed": Variant("(ii)", [1, 2]), "State": Variant("s", "on")},
         }
         connection.handle("/", self.answer, subtree=True)
+        HEATERS.append(self)
 
     async def answer(self, call: Message) -> Answer | None:
         if call.member == "Introspect":
             return Answer("s", await self.introspected(call.path))
         if call.member == "GetManagedObjects":
             return Answer("a{oa{sa{sv}}}", {f"{PATH}/hidden/one": {"org.acme.Spare1": {}}})
-        if call.path != PATH:
+        if call.path != PATH and call.member != "Spam":
             raise Fault(Code.NOT_FOUND, f"nothing at {call.path}")
         return getattr(self, f"do_{call.member.lower()}")(call, *call.body)
 
@@ -116,13 +120,20 @@ class Heater:
         self.values[HEATER]["Stale"] = Variant("u", 7)
         self.tell(HEATER, {}, "Stale")
 
+    def do_spam(self, call: Message, *payload: Any) -> None:
+        """What dbus-test-tool calls."""
+
     def do_toggle(self, call: Message) -> None:
         state = Variant("s", "off") if call.interface == FAN else Variant("u", 4)
         self.values[call.interface]["State"] = state
         self.tell(call.interface, {"State": state})
 
     def tell(self, interface: str, changed: dict[str, Variant], *invalidated: str) -> None:
-        self.connection.emit(PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", interface, changed, list(invalidated))
+        for heater in HEATERS:  # between peers each has its own
+            if not heater.connection.closed.done():
+                heater.connection.emit(
+                    PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", interface, changed, list(invalidated)
+                )
 
 
 async def main(address: str, name: str = "") -> None:

@@ -18,14 +18,22 @@ from click.testing import Result
 import everywire.cli.demo.showing
 from everywire.cli import ending
 from everywire.cli.demo import crew, showing
+from everywire.cli.demo.bus_guests import read_gvariant
+from everywire.cli.demo.buses import Bus
 from everywire.cli.demo.guests import Visit
 from everywire.cli.demo.invitation import everywire_command, invitation
 from everywire.cli.exits import Exit
 from everywire.cli.plant import LIMIT, Mode, Pump, Thermostat
 from everywire.errors import LinkError, MissingExtra
+from tests.dbus import lab
+
+pytestmark = pytest.mark.timeout(90)
+"""A demo starts some twenty processes, which have a busy machine to themselves as little as we have."""
 
 Start = Callable[..., Any]
-USERS = ["memory", "local", "local", "tcp", "tcp", "http", "http", "http+local", "local"]
+LONG = 60.0
+"""Seconds for a whole demo."""
+USERS = ["memory", "local", "local", "tcp", "tcp", "http", "http", "http+local", "dbus+local", "dbus", "dbus"]
 
 
 def table(lines: list[str]) -> list[list[str]]:
@@ -41,11 +49,14 @@ def children_of(process: int) -> list[int]:
 @pytest.mark.interop
 def test_once_uses_every_wire_with_a_real_qt_program_and_all_agree(start: Start, tmp_path: Path) -> None:
     demo = start("demo", "--once", "--qt", XDG_RUNTIME_DIR=str(tmp_path))
-    out, err = demo.end()
+    out, err = demo.end(LONG)
     assert (demo.code, err) == (Exit.OK, "")
     rows = table(out.splitlines())
-    assert [row[0] for row in rows] == [*USERS, "local → tcp"]
-    assert [row[1] for row in rows[5:9]] == ["Python, no class", "curl", "curl --unix-socket", "a PySide6 program"]
+    assert [row[0] for row in rows] == [*USERS, "local", "dbus", "local → tcp"]
+    assert [row[1] for row in rows[5:13]] == [
+        "Python, no class", "curl", "curl --unix-socket", "Python, typed", "Python, no class", "busctl",
+        "a PySide6 program", "a PySide6 program",
+    ]  # fmt: skip
     assert {row[-1] for row in rows} == {"yes"}
     assert {row[-2] for row in rows} == {"33.3 roof"}
     assert out.endswith("All agree with what the plant holds.\n")
@@ -54,20 +65,22 @@ def test_once_uses_every_wire_with_a_real_qt_program_and_all_agree(start: Start,
 
 def test_once_without_qt_has_no_qt_program(start: Start, tmp_path: Path) -> None:
     demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
-    out, err = demo.end()
+    out, err = demo.end(LONG)
     assert (demo.code, err) == (Exit.OK, "")
     rows = table(out.splitlines())
-    assert [row[0] for row in rows] == [*USERS[:-1], "local → tcp"]
+    assert [row[0] for row in rows] == [*USERS, "local → tcp"]
     assert {row[-1] for row in rows} == {"yes"}
     assert f"local:{tmp_path}/everywire-" in out
+    assert f"dbus:unix:path={tmp_path}/everywire-" in out
 
 
 def test_without_curl_a_line_says_how_to_get_it(start: Start, tmp_path: Path) -> None:
     demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path), PATH=str(tmp_path))
-    out, err = demo.end()
+    out, err = demo.end(LONG)
     assert (demo.code, err) == (Exit.OK, "")
     assert "curl is not installed, so it takes no part: apt install curl\n" in out
-    assert [row[0] for row in table(out.splitlines())] == [*USERS[:6], "local → tcp"]
+    assert "dbus-daemon, which makes one, is not installed, so D-Bus is used without a bus only: apt install" in out
+    assert [row[0] for row in table(out.splitlines())] == [*USERS[:6], "dbus+local", "local → tcp"]
 
 
 def test_without_the_http_extra_its_rows_are_left_out(start: Start, tmp_path: Path) -> None:
@@ -75,18 +88,96 @@ def test_without_the_http_extra_its_rows_are_left_out(start: Start, tmp_path: Pa
         "import sys\nsys.modules |= dict.fromkeys(('starlette', 'uvicorn', 'httptools', 'websockets'))\n"
     )
     demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path), PYTHONPATH=str(tmp_path))
-    out, err = demo.end()
+    out, err = demo.end(LONG)
     assert (demo.code, err) == (Exit.OK, "")
     assert "The http wire is not installed: pip install 'everywire[http]'\n" in out
     assert "http:" not in out
-    assert [row[0] for row in table(out.splitlines())] == [*USERS[:5], "local → tcp"]
+    assert [row[0] for row in table(out.splitlines())] == [*USERS[:5], *USERS[8:], "local → tcp"]
+
+
+def test_without_the_dbus_extra_its_rows_are_left_out(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util\nfound = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'dbus_fast' else found(name, *more)\n"
+    )
+    demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path), PYTHONPATH=str(tmp_path))
+    out, err = demo.end(LONG)
+    assert (demo.code, err) == (Exit.OK, "")
+    assert "The dbus wire is not installed: pip install 'everywire[dbus]'\n" in out
+    assert "dbus:" not in out
+    assert [row[0] for row in table(out.splitlines())] == [*USERS[:8], "local → tcp"]
+
+
+def test_the_bus_of_the_session_is_used_unless_somebody_has_the_name(
+    start: Start, tmp_path: Path, own_bus: lab.Bus
+) -> None:
+    session = {"XDG_RUNTIME_DIR": str(tmp_path), "DBUS_SESSION_BUS_ADDRESS": own_bus.address}
+    first = start("demo", "--no-qt", **session)
+    shown = first.lines_until("Ctrl-C ends it.")
+    assert "  dbus:session?service=org.acme.Plant" in shown
+    assert "D-Bus, on the session bus:" in shown
+    second = start("demo", "--once", "--no-qt", **session)
+    out, _ = second.end(LONG)
+    assert second.code == Exit.OK
+    assert f"  dbus:unix:path={tmp_path}/everywire-" in out
+    first.interrupt()
+    first.end()
+    assert first.code == Exit.OK
+
+
+def test_without_busctl_gdbus_takes_part(start: Start, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("gdbus", "dbus-daemon"):
+        (programs / name).symlink_to(lab.needs(name, name))
+    demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path), PATH=str(programs))
+    rows = table(demo.end(LONG)[0].splitlines())
+    assert demo.code == Exit.OK
+    assert [row[1] for row in rows if row[0] == "dbus"] == ["Python, no class", "gdbus"]
+    assert {row[-1] for row in rows} == {"yes"}
+    (programs / "gdbus").unlink()
+    demo = start("demo", "--once", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path), PATH=str(programs))
+    out, _ = demo.end(LONG)
+    assert "Neither busctl nor gdbus is installed, so none takes part: apt install libglib2.0-bin\n" in out
+    assert [row[1] for row in table(out.splitlines()) if row[0] == "dbus"] == ["Python, no class"]
+
+
+@pytest.mark.parametrize(
+    "text,value",
+    [
+        ("(int64 900,)", (900,)),
+        ("({'Target': <23.0>, 'Last': <(51.5, 'wall')>, 'On': <true>},)", ({"Target": 23.0, "Last": (51.5, "wall"), "On": True},)),
+        ("('org.acme.Pump1', {'Flow': <0.0>}, @as [])", ("org.acme.Pump1", {"Flow": 0.0}, [])),
+        (r"""('it\'s <true> int64 5', "it's", byte 0x05)""", ("it's <true> int64 5", "it's", 5)),
+        ("()", ()),
+    ],
+)
+def test_the_text_of_gvariant_is_read(text: str, value: object) -> None:
+    assert read_gvariant(text) == value
+
+
+async def test_a_qt_that_does_not_reach_the_bus_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    async with crew.crew() as people:
+        assert not await showing._can_use_qt_dbus(people, Bus("dbus:x", f"unix:path={tmp_path}/none"))
+        (people.directory / "PySide6").mkdir()
+    assert "No Qt program takes part on D-Bus, because QtDBus does not reach the bus" in capsys.readouterr().out
+
+
+async def test_a_program_that_fails_or_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with crew.crew() as people:
+        assert await people.output("the brief one", "-c", "print(1)", program=sys.executable) == b"1\n"
+        with pytest.raises(LinkError, match="the failing one ended with exit code 3: no bus"):
+            await people.output("the failing one", "-c", "import sys\nsys.stderr.write('no bus'); sys.exit(3)", program=sys.executable)
+        monkeypatch.setattr(crew, "PATIENCE", 0.2)
+        with pytest.raises(LinkError, match=r"the sleeper has not ended for 0\.2 s"):
+            await people.output("the sleeper", "-c", "import sys; sys.stdin.read()", program=sys.executable)
 
 
 def test_a_pyside6_that_cannot_be_imported_is_told_in_a_line(start: Start, tmp_path: Path) -> None:
     (tmp_path / "PySide6").mkdir()
     (tmp_path / "PySide6" / "__init__.py").write_text("raise ImportError('libglib-2.0.so.0 is missing')\n")
     demo = start("demo", "--once", PYTHONPATH=str(tmp_path))
-    out, _ = demo.end()
+    out, _ = demo.end(LONG)
     assert demo.code == Exit.OK
     assert "No Qt program takes part, because PySide6 ended with exit code 1: ImportError: libglib" in out
     demanded = start("demo", "--once", "--qt", PYTHONPATH=str(tmp_path))
@@ -143,10 +234,15 @@ def test_it_stays_up_and_what_it_invites_to_works_until_ctrl_c(start: Start, tmp
     assert "data:" in events
     commands = [line.strip() for line in re.findall(r"^  \S*everywire .*$", shown, re.MULTILINE)]
     assert [re.split("everywire ", command, maxsplit=1)[1].split()[0] for command in commands] == [
-        "get", "set", "watch", "call",
+        "get", "set", "watch", "call", "tree", "get", "monitor",
     ]  # fmt: skip
     for command in commands:
-        shell(command + (" -n 1" if "watch" in command else ""))
+        shell(command + (" -n 1" if "watch" in command or "monitor" in command else ""))
+    tools = [line.strip() for line in re.findall(r"^  (?:busctl|gdbus) .*$", shown, re.MULTILINE)]
+    assert "Boost " in shell(tools[0])
+    assert shell(tools[1]).startswith("x ")
+    assert shell(tools[2]) == "()\n"
+    assert ".PropertiesChanged (" in shell(f"{tools[3]} | head -n 4")
     python, qt = re.findall(r"^\S+ -c '\n.*?'$", shown, re.MULTILINE | re.DOTALL)
     assert re.fullmatch(r"35\.0 \d+\n", shell(python))
     assert shell(qt).splitlines()[-1] == "True 35.0"
@@ -166,7 +262,8 @@ def test_a_host_that_dies_ends_the_demo_with_the_reason(start: Start, tmp_path: 
     demo = start("demo", "--no-qt", XDG_RUNTIME_DIR=str(tmp_path))
     demo.lines_until("Ctrl-C ends it.")
     children = children_of(demo.process.pid)
-    os.kill(min(children), signal.SIGKILL)
+    (host,) = [child for child in children if b"cli.demo.host" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    os.kill(host, signal.SIGKILL)
     assert demo.end() == ("", "everywire: the plant's host was killed by signal 9\n")
     assert demo.code == Exit.NO_CONNECTION
     assert not any(Path(f"/proc/{child}").exists() for child in children)

@@ -17,36 +17,46 @@ from click.testing import Result
 
 from everywire.cli import checks, doctor
 from everywire.cli.checks import Finding, State
+from everywire.cli.dbus import checks as checks_of_dbus
 from everywire.cli.exits import Exit
+from everywire.errors import MissingExtra
 from everywire.runtime.wires import IMPLIED, PLANNED
+from tests.cli.conftest import NO_BUS
+from tests.dbus import lab
 
 Cli = Callable[..., Result]
 
 
 # ------------------------------------------------------------------------------------------------------- the report
 @pytest.mark.interop
-def test_every_wire_works_here_and_a_real_qt_program_too(cli: Cli) -> None:
+def test_every_wire_works_here_and_a_real_qt_program_too(
+    cli: Cli, own_bus: lab.Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", own_bus.address)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", own_bus.address)
     result = cli("doctor", "--json")
     told = json.loads(result.stdout)
     wires = {finding["what"]: finding["state"] for finding in told["wires"]}
     assert {name for name, state in wires.items() if state == "planned"} == {f"{name}:" for name in PLANNED}
     working = {name for name, state in wires.items() if state == "works"}
     tls = set() if doctor.shutil.which("openssl") else {"tls:", "https:"}
-    assert working == {*(f"{name}:" for name in IMPLIED), "http+local:", "a PySide6 program"} - tls
+    ours = {f"{name}:" for name in IMPLIED if name != "dbus"}
+    dbus = {"dbus:session", "dbus:system", "dbus+local:"}
+    assert working == {*ours, *dbus, "http+local:", "a PySide6 program"} - tls
     assert {finding["what"] for finding in told["system"]} == checks.SYSTEM.keys()
-    assert {"everywire", "everywire[cli]", "everywire[http]", "everywire[qt]"} == {f["what"] for f in told["libraries"]}
+    assert {"everywire", "everywire[cli]", "everywire[dbus]", "everywire[http]", "everywire[qt]"} == {f["what"] for f in told["libraries"]}
     assert (told["works"], result.exit_code) == (True, Exit.OK)
 
 
 def test_what_is_broken_is_named_and_gives_exit_code_1(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     async def wires() -> AsyncIterator[Finding]:
         yield Finding("tcp:", State.BROKEN, "LinkError: \x1b[2Jno", "mend it")
-        yield Finding("dbus:", State.PLANNED, "")
+        yield Finding("mqtt:", State.PLANNED, "")
 
     monkeypatch.setattr(doctor, "_wires", wires)
     result = cli("doctor")
     assert result.exit_code == Exit.FAULT
-    assert "tcp:   BROKEN   LinkError: \\x1b[2Jno; mend it\ndbus:  planned\n" in result.stdout
+    assert "tcp:   BROKEN   LinkError: \\x1b[2Jno; mend it\nmqtt:  planned\n" in result.stdout
     assert result.stdout.endswith("\nThese do not work: tcp:.\n")
 
 
@@ -96,6 +106,47 @@ async def test_a_missing_or_broken_pyside6_is_told_apart(monkeypatch: pytest.Mon
     (tmp_path / "PySide6" / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'PySide6'\")\n")
     missing = await doctor._try_qt("local:x")
     assert (missing.state, missing.advice) == (State.MISSING, "pip install 'everywire[qt]'")
+
+
+# --------------------------------------------------------------------------------------------------------------- D-Bus
+async def of_dbus() -> dict[str, Finding]:
+    """What is found of D-Bus where nothing can be served."""
+
+    async def use(url: str) -> None:
+        raise ConnectionError(f"{url.partition('?')[0]} was tried")
+
+    return {found.what: found async for found in checks_of_dbus.findings("/nowhere", use, doctor._attempt)}
+
+
+async def test_buses_that_are_not_there_are_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = await of_dbus()
+    assert [each.state for each in found.values()] == [State.BROKEN, State.WARNING, State.WARNING]
+    assert found["dbus:session"].found.endswith(f"({NO_BUS})"), "an address that leads nowhere should be known"
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    session = (await of_dbus())["dbus:session"]
+    assert (session.state, session.found) == (State.MISSING, "this login has no session bus")
+    assert session.advice.startswith("'dbus-run-session -- PROGRAM'")
+
+
+async def test_a_bus_on_which_nothing_can_be_served_does_not_work(
+    monkeypatch: pytest.MonkeyPatch, own_bus: lab.Bus
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", own_bus.address)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", own_bus.address)
+    found = await of_dbus()
+    assert found["dbus:session"].found == "ConnectionError: dbus:session was tried"
+    assert (found["dbus:session"].state, found["dbus:system"].state) == (State.BROKEN, State.WORKS)
+
+
+async def test_without_its_extra_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: str) -> Any:
+        raise MissingExtra("dbus")
+
+    monkeypatch.setattr(checks_of_dbus, "parse", missing)
+    assert {each.advice for each in (await of_dbus()).values()} == {"pip install 'everywire[dbus]'"}
 
 
 # -------------------------------------------------------------------------------------------------------------- checks

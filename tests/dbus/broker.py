@@ -35,7 +35,7 @@ STARTUP: Final = 15.0
 class Broker:
     """A dbus-broker; everybody on it may do everything. Its address stays the same when it is started again."""
 
-    def __init__(self, folder: Path, command: str) -> None:
+    def __init__(self, folder: Path, command: list[str]) -> None:
         self.folder, self._command = folder, command
         self.socket = folder / "broker"
         self.address = f"unix:path={self.socket}"
@@ -57,7 +57,7 @@ class Broker:
         with theirs, self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    self._command, "--controller", str(theirs.fileno()), "--machine-id", "0" * 31 + "1",
+                    *self._command, "--controller", str(theirs.fileno()), "--machine-id", "0" * 31 + "1",
                     "--max-bytes", "1000000000", "--max-fds", "100000", "--max-matches", "500000",
                 ],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,

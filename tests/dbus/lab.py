@@ -12,7 +12,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +108,11 @@ def as_nobody(*command: str) -> list[str]:
     return [needs("setpriv", "util-linux"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
 
 
+def ends_with_us(*command: str) -> list[str]:
+    """The command as one that is terminated when the thread that started it ends, even if the tests are killed."""
+    return [needs("setpriv", "util-linux"), "--pdeathsig", "TERM", *command]
+
+
 class Bus:
     """A dbus-daemon. Its address stays the same when it is started again; its guid does not."""
 
@@ -151,15 +155,18 @@ class Bus:
             place.mkdir(exist_ok=True)
         config = self.folder / "bus.conf"
         config.write_text(self._config())
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [daemon, f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog", "--print-address=1"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment(),
-            )  # fmt: skip
-        assert self._process.stdout is not None
-        with self._process.stdout as pipe:
-            told = select.select([pipe], [], [], STARTUP)[0] and pipe.readline()
-        if not told:
+        reading, writing = os.pipe()
+        with self.log.open("ab") as log, os.fdopen(reading) as told:
+            try:
+                self._process = subprocess.Popen(
+                    ends_with_us(daemon, f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog",
+                                 f"--print-address={writing}"),
+                    pass_fds=[writing], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(),
+                )  # fmt: skip
+            finally:
+                os.close(writing)
+            listens = select.select([told], [], [], STARTUP)[0] and told.readline()
+        if not listens:
             self.kill()
             pytest.fail(f"dbus-daemon did not start: {self.log.read_text()}")
 
@@ -250,7 +257,7 @@ def running(kind: Literal["session", "system"] = "session", *, limits: dict[str,
 def running_broker() -> Iterator[Broker]:
     """A dbus-broker for the block."""
     with folder() as place:
-        broker = Broker(place, needs("dbus-broker", "dbus-broker"))
+        broker = Broker(place, ends_with_us(needs("dbus-broker", "dbus-broker")))
         broker.start()
         try:
             yield broker
@@ -258,6 +265,8 @@ def running_broker() -> Iterator[Broker]:
             broker.stop()
 
 
-def system_python() -> str:
-    """The interpreter of the system, for packages that only Debian has."""
-    return needs("/usr/bin/python3", "python3") if Path("/usr/bin/python3").exists() else sys.executable
+def system_python(package: str, debian: str) -> str:
+    """The interpreter of the system, for a Python *package* that only Debian has; skips the test without it."""
+    if not Path(f"/usr/lib/python3/dist-packages/{package}").exists():
+        pytest.skip(f"no {package} here; `make test` as root installs the Debian package {debian}")
+    return needs("/usr/bin/python3", "python3")

@@ -30,7 +30,9 @@ LAMP: Final = f"""
     <property name="Uptime" type="t" access="read">
       <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
     </property>
-    <method name="Blink"><arg name="times" type="u" direction="in"/><arg name="seconds" type="d" direction="out"/></method>
+    <method name="Blink">
+      <arg name="times" type="u" direction="in"/><arg name="seconds" type="d" direction="out"/>
+    </method>
     <method name="Info"><arg name="id" type="i" direction="out"/><arg name="name" type="s" direction="out"/></method>
     <method name="Refuse"><arg name="why" type="s" direction="in"/></method>
     <method name="Hang"/>

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -52,17 +52,28 @@ def on_bus(address: str) -> str:
     return f"dbus:{address}?service={SERVICE}"
 
 
+ON_SESSION: Final = f"dbus:session?service={SERVICE}"
+"""Where whoever is on the bus may hear what an object says; a bus by its address could be one of several users."""
+
+
+@pytest.fixture
+def session_bus(each_bus: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each bus, as that of our session."""
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", each_bus)
+    return each_bus
+
+
 # --------------------------------------------------------------------------------------------- programs use our object
 @pytest.mark.parametrize("kind", WHOLE)
-async def test_a_program_uses_our_object_on_a_bus(kind: str, each_bus: str) -> None:
-    async with offered(on_bus(each_bus), Boiler()) as ours, peer(kind, "use", each_bus) as using:
+async def test_a_program_uses_our_object_on_a_bus(kind: str, session_bus: str) -> None:
+    async with offered(ON_SESSION, Boiler()) as ours, peer(kind, "use", session_bus) as using:
         await show(using, ours, refused=NOT_TODAY)
         await show_types(using, ours)
         assert ours.boiler.level == 2.5
 
 
-async def test_qtdbus_from_python_uses_our_object_on_a_bus(each_bus: str) -> None:
-    async with offered(on_bus(each_bus), Boiler()) as ours, peer("pyside6", "use", each_bus) as using:
+async def test_qtdbus_from_python_uses_our_object_on_a_bus(session_bus: str) -> None:
+    async with offered(ON_SESSION, Boiler()) as ours, peer("pyside6", "use", session_bus) as using:
         await show(using, ours, refused=NOT_TODAY)
         assert await using.changed("Level") == 2.5
 
@@ -87,8 +98,8 @@ async def test_qtdbus_from_python_uses_our_object_without_a_bus(folder: Path) ->
         await show(using, ours, refused=NOT_TODAY)
 
 
-async def test_qdbusinterface_makes_slots_of_our_introspection(bus: str) -> None:
-    async with offered(on_bus(bus), Boiler()), peer("qt", "use", bus) as using:
+async def test_qdbusinterface_makes_slots_of_our_introspection(session_bus: str) -> None:
+    async with offered(ON_SESSION, Boiler()), peer("qt", "use", session_bus) as using:
         assert isinstance(using, QtPeer)
         assert {
             "int AddOne(int)", "QString Split(QString,int&)", "QByteArray Data(QByteArray)", "QString Shift(QString)",
@@ -96,23 +107,23 @@ async def test_qdbusinterface_makes_slots_of_our_introspection(bus: str) -> None
         } <= set(await using.members())  # fmt: skip
 
 
-async def test_tools_of_every_system_use_our_object(each_bus: str) -> None:
-    async with offered(on_bus(each_bus), Boiler()) as ours, tools.monitor(each_bus) as seen:
-        assert await tools.gdbus_call(each_bus, SERVICE, PATH, f"{INTERFACE}.Move", "(1.5, 2.0)") == ((1.5, 2.0),)
-        assert await tools.busctl_call(each_bus, SERVICE, PATH, INTERFACE, "Split", "s", "hall") == ["HALL", 4]
-        assert await tools.dbus_send(each_bus, SERVICE, PATH, f"{INTERFACE}.Split", "string:hall") == ["HALL", 4]
+async def test_tools_of_every_system_use_our_object(session_bus: str) -> None:
+    async with offered(ON_SESSION, Boiler()) as ours, tools.monitor(session_bus) as seen:
+        assert await tools.gdbus_call(session_bus, SERVICE, PATH, f"{INTERFACE}.Move", "(1.5, 2.0)") == ((1.5, 2.0),)
+        assert await tools.busctl_call(session_bus, SERVICE, PATH, INTERFACE, "Split", "s", "hall") == ["HALL", 4]
+        assert await tools.dbus_send(session_bus, SERVICE, PATH, f"{INTERFACE}.Split", "string:hall") == ["HALL", 4]
         with pytest.raises(tools.ToolError) as failed:
-            await tools.gdbus_call(each_bus, SERVICE, PATH, f"{INTERFACE}.Refuse", "'not today'")
+            await tools.gdbus_call(session_bus, SERVICE, PATH, f"{INTERFACE}.Refuse", "'not today'")
         assert (failed.value.name, "not today" in failed.value.message) == (NOT_TODAY, True)
-        await tools.busctl(each_bus, "set-property", SERVICE, PATH, INTERFACE, "Level", "d", "7.5")
+        await tools.busctl(session_bus, "set-property", SERVICE, PATH, INTERFACE, "Level", "d", "7.5")
         assert ours.boiler.level == 7.5
-        told = await tools.busctl(each_bus, "get-property", SERVICE, PATH, INTERFACE, "Level")
+        told = await tools.busctl(session_bus, "get-property", SERVICE, PATH, INTERFACE, "Level")
         assert told == {"type": "d", "data": 7.5}
         changed = await seen.fact(type="signal", member="PropertiesChanged", path=PATH)
         assert changed["payload"]["data"][1] == {"Spot": {"type": "(dd)", "data": [1.5, 2.0]}}
-        tree = await tools.busctl(each_bus, "tree", "--list", SERVICE)
+        tree = await tools.busctl(session_bus, "tree", "--list", SERVICE)
         assert PATH in (tree if isinstance(tree, str) else str(tree))
-        xml = await tools.gdbus_introspect(each_bus, SERVICE, PATH)
+        xml = await tools.gdbus_introspect(session_bus, SERVICE, PATH)
         assert f'interface name="{INTERFACE}"' in xml
 
 
@@ -168,7 +179,7 @@ async def test_we_use_a_programs_object_on_a_bus(kind: str, each_bus: str) -> No
 @pytest.mark.parametrize("kind", ["jeepney", "sdbus"])
 async def test_a_property_that_we_set_is_changed_when_the_program_says_so(kind: str, each_bus: str) -> None:
     async with peer(kind, "serve", each_bus), connect(on_bus(each_bus), "boiler", Boiler) as boiler:
-        boiler.level = 2.5
+        await Boiler.level.push(boiler, 2.5)
         assert await Boiler.level.wait_for(boiler, lambda level: level == 2.5)
         told = await tools.busctl(each_bus, "get-property", SERVICE, PATH, INTERFACE, "Level")
         assert told["data"] == 2.5
@@ -206,22 +217,21 @@ async def test_we_use_an_object_without_knowing_its_class(each_bus: str) -> None
 
 
 async def test_a_program_that_is_killed_and_started_again_is_found(each_bus: str) -> None:
-    async with peer("jeepney", "serve", each_bus) as first:
-        async with connect(on_bus(each_bus), "boiler", Boiler) as boiler:
-            states: asyncio.Queue[ReplicaState] = asyncio.Queue()
-            link_of(boiler).state_changed.connect(states.put_nowait)
-            await first.program.kill()
-            while await states.get() is not ReplicaState.SUSPECT:
+    async with peer("jeepney", "serve", each_bus) as first, connect(on_bus(each_bus), "boiler", Boiler) as boiler:
+        states: asyncio.Queue[ReplicaState] = asyncio.Queue()
+        link_of(boiler).state_changed.connect(states.put_nowait)
+        await first.program.kill()
+        while await states.get() is not ReplicaState.SUSPECT:
+            pass
+        with pytest.raises(Fault) as failed:
+            await boiler.add_one(4)
+        assert failed.value.code is Code.UNAVAILABLE
+        async with peer("sdbus", "serve", each_bus) as second:
+            while await states.get() is not ReplicaState.VALID:
                 pass
-            with pytest.raises(Fault) as failed:
-                await boiler.add_one(4)
-            assert failed.value.code is Code.UNAVAILABLE
-            async with peer("sdbus", "serve", each_bus) as second:
-                while await states.get() is not ReplicaState.VALID:
-                    pass
-                assert await boiler.add_one(4) == 5
-                await second.change("Label", "second")
-                assert await Boiler.label.wait_for(boiler, lambda label: label == "second")
+            assert await boiler.add_one(4) == 5
+            await second.change("Label", "second")
+            assert await Boiler.label.wait_for(boiler, lambda label: label == "second")
 
 
 async def test_a_program_that_the_bus_starts_is_used(own_bus: lab.Bus) -> None:

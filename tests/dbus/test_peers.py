@@ -16,6 +16,7 @@ from tests.dbus.showing import WHOLE, show, show_types
 # The first of these compiles the C++ program.
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
 
+
 @pytest.mark.parametrize("client", WHOLE)
 @pytest.mark.parametrize("service", WHOLE)
 async def test_peers_with_every_type_understand_each_other(service: str, client: str, each_bus: str) -> None:

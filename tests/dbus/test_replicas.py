@@ -204,7 +204,7 @@ async def test_a_call_without_an_answer_ends_by_its_own_deadline_and_a_late_one_
             await gate.wait()
 
         thing.methods["Hang"] = hang
-        with pytest.raises(Fault, match="within 0.3 s") as caught:
+        with pytest.raises(Fault, match=r"within 0.3 s") as caught:
             await room.hang()
         assert caught.value.code is Code.DEADLINE_EXCEEDED
         gate.set()
@@ -259,7 +259,8 @@ async def test_a_source_that_keeps_its_own_value_refuses_a_push(bus: str) -> Non
 async def test_what_can_only_be_written_is_known_after_a_push(bus: str) -> None:
     async with serving(bus) as service:
         thing = lamp(service)
-        thing.xml = thing.xml.replace('name="Color" type="s" access="readwrite"', 'name="Color" type="s" access="write"')
+        told = 'name="Color" type="s" access='
+        thing.xml = thing.xml.replace(f'{told}"readwrite"', f'{told}"write"')
         thing.broken = {"Color"}
         async with connect(url(bus), ".", Lamp) as room:
             thing.emits = False
@@ -368,7 +369,9 @@ RICH = """
     <property name="Anything" type="v" access="read"/>
     <property name="Small" type="y" access="readwrite"/>
     <method name="Move"><arg type="(ids)" direction="in"/><arg type="(ids)" direction="out"/></method>
-    <method name="Where"><arg type="i" direction="out"/><arg type="d" direction="out"/><arg type="s" direction="out"/></method>
+    <method name="Where">
+      <arg type="i" direction="out"/><arg type="d" direction="out"/><arg type="s" direction="out"/>
+    </method>
     <signal name="Moved"><arg type="(ids)"/></signal>
   </interface>
 """
@@ -589,3 +592,22 @@ async def test_open_files_travel_as_arguments_results_and_values(bus: str) -> No
                 with piped("bye") as file:
                     assert await room.read(file) == "bye"
                 room.log.close()
+
+
+async def test_an_open_file_that_was_sent_is_open_at_the_other_end_alone(bus: str) -> None:
+    async with serving(bus) as service:
+        thing = service.add(xml=FILES)
+        thing.methods["Read"] = lambda index: Answer("s", "taken")
+        async with connect(url(bus, interface="org.acme.Files1"), ".") as room:
+            reader, writer = os.pipe()
+            os.set_blocking(reader, False)
+            with UnixFd.owning(writer) as end:
+                assert await room.read(end) == "taken"
+            while True:  # until nobody can write any more: neither we nor the service have it
+                try:
+                    assert os.read(reader, 1) == b""
+                except BlockingIOError:
+                    await asyncio.sleep(0)
+                else:
+                    break
+            os.close(reader)

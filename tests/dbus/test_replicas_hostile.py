@@ -7,8 +7,17 @@ from typing import Any, Final
 
 import pytest
 
-from everywire import Code, Fault, Limits, LinkError, LocalProtocolError, RemoteProtocolError, ReplicaState, connect
-from everywire import link_of
+from everywire import (
+    Code,
+    Fault,
+    Limits,
+    LinkError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ReplicaState,
+    connect,
+    link_of,
+)
 from everywire.dbus import collection, refresh
 from everywire.dbus.session import Answer, Message, Variant
 from tests.conformance.plant import Heard
@@ -88,18 +97,19 @@ async def test_a_stale_value_that_cannot_be_read_stays_as_it_was(bus: str) -> No
 
 
 # -------------------------------------------------------------------------------------------------- odd descriptions
+ODD: Final = "<node><interface name='a.b'><property name='p' type='a' access='read'/></interface></node>"
 BOMB: Final = '<!DOCTYPE node [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><node>&b;</node>'
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    "answer, words",
     [
         (Answer("s", "not xml"), "no XML"),
         (Answer("s", BOMB), "document type"),
         (Answer("s", "<html/>"), "begins with <html>"),
         (Answer("i", 5), "describes itself with i"),
         (Answer("s", "<node><interface name='x'/></node>"), "interface name"),
-        (Answer("s", "<node><interface name='a.b'><property name='p' type='a' access='read'/></interface></node>"), "a"),
+        (Answer("s", ODD), "no signature"),
         (Answer("s", "<node>" + "<interface name='a.b'/>" * 110_000 + "</node>"), "100000 elements"),
         (Answer("s", f"<node>{' ' * 5_000_000}</node>"), "bytes"),
     ],
@@ -171,7 +181,7 @@ def silent(thing: Thing, *members: str) -> None:
 async def test_a_service_that_never_answers_is_given_up(bus: str, member: str) -> None:
     async with serving(bus) as service:
         silent(lamp(service), member)
-        with pytest.raises(LinkError, match="did not (answer|tell).*0.3 s"):
+        with pytest.raises(LinkError, match=r"did not (answer|tell).*0.3 s"):
             async with connect(url(bus), ".", Lamp, timeout=0, limits=HASTY):
                 pass
 
@@ -191,7 +201,7 @@ async def test_a_refresh_that_nobody_answers_ends(bus: str) -> None:
         thing = lamp(service)
         async with connect(url(bus), ".", Lamp, limits=HASTY) as room:
             silent(thing, "GetAll")
-            with pytest.raises(LinkError, match="GetAll within 0.3 s"):
+            with pytest.raises(LinkError, match=r"GetAll within 0.3 s"):
                 await refresh(room)
             assert await room.blink(2) == 1.0
 
@@ -243,9 +253,9 @@ def lit_other(bus: str) -> Any:
 
     @asynccontextmanager
     async def other() -> Any:
-        async with serving(bus, "org.acme.Other", early=lamp):
-            async with connect(f"dbus:{bus}?service=org.acme.Other&path={PATH}", ".", Lamp) as room:
-                yield room
+        there = f"dbus:{bus}?service=org.acme.Other&path={PATH}"
+        async with serving(bus, "org.acme.Other", early=lamp), connect(there, ".", Lamp) as room:
+            yield room
 
     return other()
 
@@ -253,7 +263,8 @@ def lit_other(bus: str) -> Any:
 async def test_an_answer_that_is_too_large_fails_its_call_alone(bus: str) -> None:
     async with serving(bus) as service:
         thing = lamp(service)
-        thing.xml += '<interface name="org.acme.Big1"><method name="Big"><arg type="s" direction="out"/></method></interface>'
+        big = '<method name="Big"><arg type="s" direction="out"/></method>'
+        thing.xml += f'<interface name="org.acme.Big1">{big}</interface>'
         thing.methods["Big"] = lambda: Answer("s", "x" * 100_000)
         async with connect(url(bus), ".", limits=Limits(frame=50_000)) as room:
             with pytest.raises(Fault, match="frame") as caught:
@@ -274,5 +285,3 @@ async def test_texts_that_d_bus_cannot_carry_are_refused_before_they_are_sent(bu
             with pytest.raises(Fault):
                 await Lamp.color.push(room, text)
         assert "Refuse" not in thing.service.asked
-
-

@@ -67,6 +67,7 @@ async def test_thousands_of_descriptors_leave_none_open(each_bus: str, soak: Cal
     rounds = soak(400, 10_000)
     async with await Connection.open(each_bus) as ours, await Connection.open(each_bus) as theirs:
         echo = Echo(theirs)
+        gc.collect()  # what earlier tests have left
         before = tools.descriptors()
         for number in range(rounds):
             words = [f"{number}.{place}" for place in range(number % 5)]

@@ -61,7 +61,7 @@ async def test_the_silence_of_one_service_does_not_hold_up_another(each_bus: str
         tools.echo(each_bus, ECHO),
     ):
         async with asyncio.TaskGroup() as group:
-            silent = [group.create_task(fails(ours.call(HOLE, "/", HOLE, "A", timeout=2))) for _ in range(20)]
+            silent = [group.create_task(fails(ours.call(HOLE, "/", HOLE, "A", timeout=1))) for _ in range(20)]
             for _ in range(200):
                 assert await ours.call(ECHO, "/", ECHO, "Anything") == ()
             assert not any(task.done() for task in silent)
@@ -171,8 +171,8 @@ async def test_a_flood_of_calls_is_answered_and_others_lose_nothing(
         assert memory() - before < 64 << 20
 
 
-async def test_a_flood_without_replies_is_bounded_here_while_we_are_slow(own_bus: lab.Bus) -> None:
-    """The loop is busy while 30 MB of calls come; what piles up is in the kernel and the bus, not in this process."""
+async def test_a_flood_without_replies_piles_up_in_the_bus_and_not_here(own_bus: lab.Bus) -> None:
+    """30 MB of calls come as fast as they can; what we have not read yet is the kernel's and the bus's to keep."""
     count, payload = 30_000, b"x" * 1000
     async with await Connection.open(own_bus.address) as ours:
         await ours.request_name(SPAMMED)

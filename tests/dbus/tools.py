@@ -247,7 +247,7 @@ MOCKED: Final = {
 @asynccontextmanager
 async def mocked(address: str, template: str) -> AsyncIterator[Lines]:
     """python-dbusmock playing a service of the system at *address*, which must let root own its name."""
-    command = (lab.system_python(), "-m", "dbusmock", "--template", template)
+    command = (lab.system_python("dbusmock", "python3-dbusmock"), "-m", "dbusmock", "--template", template)
     async with lines(*command, extra={"DBUS_SYSTEM_BUS_ADDRESS": address}) as running:
         await owned(address, MOCKED[template][0])
         yield running

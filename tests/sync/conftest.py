@@ -14,6 +14,7 @@ import trustme
 
 from everywire import sync
 from tests.conformance.wires import WIRES, Place
+from tests.dbus import lab
 
 Certificates = tuple[Path, Path]
 Connect = Callable[..., AbstractContextManager[Any]]
@@ -30,6 +31,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     authority.cert_pem.write_to_path(folder / "ca.pem")
     authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(folder / "host.pem")
     return folder / "host.pem", folder / "ca.pem"
+
+
+@pytest.fixture(scope="session")
+def bus() -> Iterator[str]:
+    """The address of a D-Bus daemon for all these tests."""
+    with lab.running() as daemon:
+        yield daemon.address
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ OTHERS = [wire for wire in WIRES if wire.caller != "qtro" and wire.between_proce
 @pytest.fixture(params=OTHERS, ids=lambda wire: wire.name)
 def far(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
     """A place on every such wire."""
-    return Place(request.param, folder, *certificates)
+    bus = request.getfixturevalue("bus") if "{bus}" in request.param.listen else ""
+    return Place(request.param, folder, *certificates, bus)
 
 
 def test_a_script_uses_an_object_on_another_wire(far: Place) -> None:

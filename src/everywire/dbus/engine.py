@@ -12,7 +12,15 @@ from typing import Any, Final
 
 import msgspec
 
-from everywire.dbus.codec import Message, decode_message, encode_message, frame_size, head_size, read_head
+from everywire.dbus.codec import (
+    Message,
+    decode_message,
+    decode_plain,
+    encode_message,
+    frame_size,
+    head_size,
+    read_head,
+)
 from everywire.dbus.codec.heads import FIRST
 from everywire.errors import RemoteProtocolError
 
@@ -92,6 +100,8 @@ class Engine:
         self._came: deque[Any] = deque()
         self._output: list[bytes] = [self._handshake.opening()]
         self._broken = False
+        self._plain = False
+        """Whether the next byte begins a message, and nothing else is waited for."""
 
     # What goes out.
 
@@ -117,12 +127,22 @@ class Engine:
     def receive_descriptors(self, descriptors: Iterable[Any]) -> None:
         """Take file descriptors that came with the data which is received next."""
         self._came.extend(descriptors)
+        self._plain = False
 
     def receive_data(self, data: bytes) -> list[Any]:
         """Return the events of *data* and of what was kept from before."""
-        if self._broken:
-            return []
         events: list[Any] = []
+        if self._plain:
+            at = self._plainly(data, 0, events)
+            if at == len(data):
+                return events
+            data = data[at:]
+        if not self._broken:
+            self._receive(data, events)
+        return events
+
+    def _receive(self, data: bytes, events: list[Any]) -> None:
+        """Take *data* the careful way."""
         try:
             if self._handshake is None and not self._buffer and not self._skip:
                 self._messages(data, events)
@@ -135,7 +155,7 @@ class Engine:
             self._buffer.clear()
             self._came.clear()
             events.append(Broken(error))
-        return events
+        self._plain = self._handshake is None and not (self._buffer or self._skip or self._came or self._broken)
 
     def receive_eof(self) -> list[Any]:
         """Return what the end of the stream means: an error where it came in the midst of something."""
@@ -177,19 +197,36 @@ class Engine:
     def _messages(self, data: bytes, events: list[Any]) -> None:
         """Cut messages out of *data*, which begins with one; keep the rest."""
         at, end = 0, len(data)
-        while end - at >= FIRST:
-            size = frame_size(data, at)
-            if size > self.max_frame:
-                passed = self._pass_by(data[at:], size, events)
-                if not passed:
-                    break
-                at += passed
-                continue
-            if end - at < size:
-                self._need = size
-                self._buffer += data[at:]
+        while end - (at := self._plainly(data, at, events)) >= FIRST:
+            size = self._carefully(data, at, events)
+            if not size:
                 return
-            frame = data if size == end else data[at : at + size]
+            at += size
+        self._need = FIRST
+        if at < end:
+            self._buffer += data[at:]
+
+    def _plainly(self, data: bytes, at: int, events: list[Any]) -> int:
+        """Take messages from *at* on by the short way; return where it ends."""
+        end = len(data)
+        if end <= self.max_frame:  # else one of them may be too large
+            while end - at >= FIRST:
+                found = decode_plain(data, at, end)
+                if found is None:
+                    break
+                message, at = found
+                events.append(message)
+        return at
+
+    def _carefully(self, data: bytes, at: int, events: list[Any]) -> int:
+        """Take the one message at *at* and return its size here; zero: it is not whole, and what there is was kept."""
+        size, here = frame_size(data, at), len(data) - at
+        if size > self.max_frame:
+            passed = self._pass_by(data[at:], size, events)
+            if passed:
+                return passed
+        elif size <= here:
+            frame = data[at : at + size]
             message: Message | Unreadable | None
             try:
                 message = decode_message(frame, self._came)
@@ -197,11 +234,11 @@ class Engine:
                 message = self._unreadable(frame, error)
             if message is not None:
                 events.append(message)
-            at += size
+            return size
         else:
-            self._need = FIRST
-        if at < end:
-            self._buffer += data[at:]
+            self._need = size
+        self._buffer += data[at:]
+        return 0
 
     def _unreadable(self, frame: bytes, error: RemoteProtocolError) -> Unreadable | None:
         """Return what is left of a malformed message that somebody sent through a bus; a peer's breaks the link."""

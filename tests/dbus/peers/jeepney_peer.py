@@ -101,6 +101,11 @@ class Service:
     def __init__(self, link: Link) -> None:
         self.boiler, self.link = Boiler(), link
 
+    def request_name(self) -> None:
+        """Get the name. A call for which the bus started us comes before the answer: jeepney's proxy would lose it."""
+        answer = self.link.ask(message_bus.RequestName(SERVICE, DBusNameFlags.do_not_queue), self)
+        assert answer.body == (1,), f"somebody owns {SERVICE} already"
+
     def heard(self, call: Message) -> None:
         fields = call.header.fields
         if call.header.message_type is not MessageType.method_call:
@@ -245,10 +250,10 @@ def main() -> None:
     role, address, *options = sys.argv[1:]
     link = Link(address, bus="--peer" not in options)
     if role == "serve":
+        service = Service(link)
         if link.bus:
-            (code,) = link.connection.bus_proxy.RequestName(SERVICE, DBusNameFlags.do_not_queue)
-            assert code == 1, f"somebody owns {SERVICE} already"
-        link.run(Service(link))
+            service.request_name()
+        link.run(service)
     else:
         link.run(Client(link, SERVICE))
     os._exit(0)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.dbus.services import lamp, serving  # noqa: E402  the project's folder is no package's
+from tests.dbus.services import lamp, serving
 
 
 async def main(address: str, log: str) -> None:
     over = asyncio.Event()
     with Path(log).open("a") as file:
         file.write(f"{os.getpid()}\n")
-    async with serving(address, early=lambda service: lamp(service)) as service:
+    async with serving(address, early=lamp) as service:
         service.objects["/org/acme/Lamp"].methods["Forget"] = lambda what: over.set()
         await over.wait()
 

@@ -183,15 +183,16 @@ class Client(QObject):
     def heard(self, message: QDBusMessage) -> None:
         say(event="heard", member=message.member(), values=repr(tuple(map(plain, message.arguments()))))
 
-    @Slot(QDBusMessage)
-    def changed(self, message: QDBusMessage) -> None:
-        say(event="changed", values=repr(plain(message.arguments()[1])))
+    @Slot(str, "QVariantMap", "QStringList")
+    def changed(self, _interface: str, values: dict[str, Any], _invalidated: list[str]) -> None:
+        """A slot of these types gets a dict; one that takes the QDBusMessage would get a QDBusArgument."""
+        say(event="changed", values=repr(plain(values)))
 
     def do_listen(self) -> None:
         slot = SLOT("heard(QDBusMessage)")
         for member in ("Fired", "Moved"):
             assert self.link.connect(self.service, PATH, INTERFACE, member, self, slot)
-        slot = SLOT("changed(QDBusMessage)")
+        slot = SLOT("changed(QString,QVariantMap,QStringList)")
         assert self.link.connect(self.service, PATH, PROPERTIES, "PropertiesChanged", self, slot)
         self.reply("org.freedesktop.DBus.Peer", "Ping")
 
@@ -240,8 +241,6 @@ def plain(value: Any) -> Any:
         return value.path() if isinstance(value, QDBusObjectPath) else value.signature()
     if isinstance(value, QByteArray):
         return bytes(value)
-    if isinstance(value, QDBusArgument) and value.currentSignature() == "a{sv}":
-        return plain(value.asVariant())
     if isinstance(value, QDBusArgument):
         return f"opaque {value.currentSignature()}"
     if isinstance(value, (list, tuple)):

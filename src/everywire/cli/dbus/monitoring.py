@@ -61,7 +61,7 @@ async def _listening(connection: Connection, url: BusUrl, rules: Sequence[Match]
         if rules and not signals:
             advice = f"only who may monitor {url.place}, such as root, sees calls"
             raise Fault(fault.code, f"{fault.message}: {advice}") from fault
-        why = f"{url.place} lets this user not monitor it ({fault.message})"
+        why = f"{url.place} does not let this user monitor it ({fault.message})"
         print(f"everywire: {why}: only signals to all are shown; root may see all", file=sys.stderr, flush=True)
         return await _signals(connection, signals or [Match()])
 

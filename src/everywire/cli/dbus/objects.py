@@ -113,11 +113,12 @@ class BusObject:
                 f"{self.path} has no interface {interface!r}; it has {listed(known)}.{suggestion(interface, known)}"
             )
         about: Description = self._common if is_common(interface) else self._own
-        part = {here: place for here, place in about.places.items() if place.interface == interface}
-        for here, place in part.items():
-            if last in (place.name, here, python_name(place.name)) and about.contract.members[here].kind in kinds:
-                return Found(about.contract.members[here], place)
-        member = member_named(Contract(interface, {here: about.contract.members[here] for here in part}), last, *kinds)
+        members = {
+            here: about.contract.members[here] for here, place in about.places.items() if place.interface == interface
+        }
+        meant = [here for here in members if last in (here, about.places[here].name, python_name(about.places[here].name))]
+        fitting = [here for here in meant if members[here].kind in kinds]
+        member = member_named(Contract(interface, members), (fitting or meant or [last])[0], *kinds)
         return Found(member, about.places[member.name])
 
     @property

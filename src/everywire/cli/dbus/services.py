@@ -188,9 +188,9 @@ def told(service: Service, error: Exception) -> Exception:
     match error.code:
         case Code.DEADLINE_EXCEEDED if "disconnected" not in error.message:  # as buses say of who ended with the call
             return Fault(error.code, f"{error.message}: it runs and does not answer, or the method takes longer")
-        case Code.PERMISSION_DENIED:
-            advice = "the policy of the bus, or the service, does not allow it; another user may, such as root"
-            return Fault(error.code, f"{error.message} ({advice})")
+        case Code.PERMISSION_DENIED if "Rejected send" in error.message:  # as buses say, and at length
+            advice = "the policy of the bus does not allow it to this user; another may, such as root"
+            return Fault(error.code, f"{advice} ({error.message})")
         case Code.UNAVAILABLE if service.url.is_bus:
             return Fault(error.code, f"{service.title}: {error.message}")
         case _:

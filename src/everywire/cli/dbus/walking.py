@@ -86,7 +86,7 @@ class _Walker:
         while self._level:
             level, self._level = self._level, []
             for begin in range(0, len(level), AT_ONCE):
-                if loop.time() > end:
+                if self._asked and loop.time() > end:
                     self.cut = f"it took longer than {self._longest:g} s"
                     return
                 await asyncio.gather(*map(self._look, level[begin : begin + AT_ONCE]))

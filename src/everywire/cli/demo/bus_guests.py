@@ -123,7 +123,7 @@ class Gdbus(BusTool):
         """Begin to monitor."""
         options = ("monitor", "--address", bus.address, "--dest", SERVICE)
         monitor = await crew.start("gdbus, monitoring,", *options, program=program, obeys=False)
-        while b"owned by" not in await monitor.line():
+        while b" is owned by " not in await monitor.line():
             pass
         return cls(crew, program, bus, monitor)
 

@@ -1,12 +1,13 @@
 """The process that holds the plant: serves it on every wire, and knows the truth.
 
-Run as `python -m everywire.cli.demo.host DIRECTORY [URL]`, with the URL of a message bus; see `orders`. A guest in the
-same process uses memory:.
+Run as `python -m everywire.cli.demo.host DIRECTORY [ADDRESS]`, with the address of a message bus, which is taken for
+that of the session; see `orders`. A guest in the same process uses memory:.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from everywire import Node, connect
+from everywire.cli.demo.buses import SERVICE
 from everywire.cli.demo.guest import Guest, state_of
 from everywire.cli.demo.orders import Order, obey
 from everywire.cli.looping import run
@@ -70,13 +72,15 @@ class Plant:
 
 
 async def serve_everywhere(node: Node, directory: Path, bus: str) -> dict[str, str]:
-    """Serve on every wire that is installed, and at the URL *bus* if there is one; return addresses by their names."""
+    """Serve on every wire that is installed, and on the bus *bus* if there is one; return addresses by their names."""
+    if bus:
+        os.environ["DBUS_SESSION_BUS_ADDRESS"] = bus
     wires = {
         "local": f"local:{directory / 'plant'}",
         "tcp": "tcp://127.0.0.1:0",
         "http": "http://127.0.0.1:0",
         "http+local": f"http+local:{directory / 'http'}",
-        "dbus": bus,
+        "dbus": f"dbus:session?service={SERVICE}" if bus else "",
         "dbus+local": f"dbus+local:{directory / 'peer'}",
         "memory": "memory:plant",
     }

@@ -48,9 +48,9 @@ async def demo(*, once: bool, qt: bool | None) -> bool:
     """
     async with crew() as people:
         bus = await find_bus(people)
-        at = [bus.service_url] if bus else []
+        at = [bus.address] if bus else []
         plant = await people.start("the plant's host", "-m", f"{MODULE}.host", str(people.directory), *at)
-        urls = await plant.ask("addresses")
+        urls = await plant.ask("addresses") | ({"dbus": bus.service_url} if bus else {})
         print(INTRODUCTION.format(addresses="\n".join(f"  {url}" for url in urls.values())), flush=True)
         visits = await _invite(people, plant, urls, bus, qt=qt)
         safety = await people.start("the safety program", "-m", f"{MODULE}.safety", urls["local"], urls["tcp"])

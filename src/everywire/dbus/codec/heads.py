@@ -20,11 +20,12 @@ MAX_HEADER: Final = 1 << 26
 FIRST: Final = 16
 """Bytes before the fields."""
 
-_LITTLE: Final = struct.Struct("<4sIII")
-_SERIAL: Final = struct.Struct("<4sI")
-_NUMBER: Final = struct.Struct("<I").unpack_from
-_REPLY_MARK: Final = b"\x05\x01u\0"
-_REPLY_ONE: Final = _REPLY_MARK + b"\1\0\0\0"
+_LITTLE: Final = struct.Struct("<4sIII").pack
+_ANSWER: Final = struct.Struct("<4sIII4sI").pack
+REPLY_MARK: Final = b"\x05\x01u\0"
+"""What the field of a reply serial begins with; the serial follows."""
+REPLY_ONE: Final = REPLY_MARK + b"\1\0\0\0"
+"""The field that names the call 1."""
 _LOCAL: Final = ("/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local")
 
 # Header field codes ("Header Fields"): name in `Fields`, type, and what checks it.
@@ -58,7 +59,7 @@ class Fields(msgspec.Struct, frozen=True):
 class Head:
     """The header of messages that differ in serial, body and reply serial only; ModelError for an invalid name."""
 
-    __slots__ = ("_lead", "_size", "_tail")
+    __slots__ = ("_lead", "_most", "_size", "_tail")
 
     def __init__(
         self,
@@ -87,18 +88,19 @@ class Head:
             fields = _padded(fields) + b"\x09\x01u\0" + fds.to_bytes(4, "little")
         self._lead = b"l" + bytes((kind, flags, 1))
         self._size = len(fields)
+        self._most = MAX_MESSAGE - 64 - self._size  # bytes of a body, with room for the reply serial and padding
         self._tail = _padded(fields)
 
     def frame(self, serial: int, body: bytes = b"", reply_serial: int = 0) -> bytes:
         """Return the message with *body*; raise ModelError when it is too large."""
-        if len(body) + self._size > MAX_MESSAGE - 64:
-            raise ModelError(f"a message of {len(body)} bytes; D-Bus carries {MAX_MESSAGE} at most")
+        size = len(body)
+        if size > self._most:
+            raise ModelError(f"a message of {size} bytes; D-Bus carries {MAX_MESSAGE} at most")
         if reply_serial:
-            size = self._size + 8 if self._size else 8
-            first = _LITTLE.pack(self._lead, len(body), serial, size) + _SERIAL.pack(_REPLY_MARK, reply_serial)
+            first = _ANSWER(self._lead, size, serial, self._size + 8, REPLY_MARK, reply_serial)
         else:
-            first = _LITTLE.pack(self._lead, len(body), serial, self._size)
-        return b"".join((first, self._tail, body))
+            first = _LITTLE(self._lead, size, serial, self._size)
+        return first + self._tail + body
 
 
 @lru_cache(4096)
@@ -127,26 +129,8 @@ def head_of(
     )
 
 
-def read_fields(raw: bytes, kind: int, order: str) -> tuple[Fields, int]:
-    """Return the fields in *raw*, and the reply serial; raise RemoteProtocolError.
-
-    Equal fields are read once. The answers of one peer differ in the reply serial only, so that is made equal first.
-    """
-    if kind in (2, 3) and order == "<":
-        if raw.startswith(_REPLY_MARK) and len(raw) >= 8:  # as we and sd-bus write it
-            return _read(_REPLY_ONE + raw[8:], kind, order), _NUMBER(raw, 4)[0]
-        at = raw.find(_REPLY_MARK)
-        # A second one could stand inside of a field.
-        if at >= 0 and not at & 7 and len(raw) >= at + 8 and raw.find(_REPLY_MARK, at + 1) < 0:
-            fields = _read(raw[:at] + _REPLY_ONE + raw[at + 8 :], kind, order)
-            if fields.reply_serial:
-                return fields, _NUMBER(raw, at + 4)[0]
-    fields = _read(raw, kind, order)
-    return fields, fields.reply_serial
-
-
-@lru_cache(4096)
-def _read(raw: bytes, kind: int, order: str) -> Fields:
+def read_fields(raw: bytes, kind: int, order: str) -> Fields:
+    """Return the fields in *raw*; raise RemoteProtocolError."""
     size = len(raw).to_bytes(4, "little" if order == "<" else "big")
     (items,) = read_body("a(yv)", size + bytes(4) + raw, order)  # the first item begins at 8, as it does in a message
     found: dict[str, Any] = {}

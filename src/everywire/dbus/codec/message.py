@@ -5,13 +5,22 @@ from __future__ import annotations
 import enum
 import struct
 from collections import deque
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from everywire.dbus.codec._dbusfast import marshal
 from everywire.dbus.codec.bodies import read_body
-from everywire.dbus.codec.heads import FIRST, MAX_HEADER, MAX_MESSAGE, head_of, read_fields
+from everywire.dbus.codec.heads import (
+    FIRST,
+    MAX_HEADER,
+    MAX_MESSAGE,
+    REPLY_MARK,
+    REPLY_ONE,
+    head_of,
+    read_fields,
+)
 from everywire.errors import ModelError, RemoteProtocolError
 
 NO_REPLY: Final = 1
@@ -21,9 +30,11 @@ NO_AUTO_START: Final = 2
 INTERACTIVE: Final = 4
 """Flag of a call: the service may ask a person for authorization, and take long."""
 
-_ORDERS: Final = {ord("l"): "<", ord("B"): ">"}
-_NUMBERS: Final = {"<": struct.Struct("<4xIII").unpack_from, ">": struct.Struct(">4xIII").unpack_from}
-"""By byte order: the size of the body, the serial, and the size of the fields."""
+_LITTLE: Final = ord("l")
+_BIG: Final = ord("B")
+_FIRST: Final = {_LITTLE: struct.Struct("<4BIII").unpack_from, _BIG: struct.Struct(">4BIII").unpack_from}
+"""By byte order: that, kind, flags, version, the size of the body, the serial, and the size of the fields."""
+_ORDERS: Final = {_LITTLE: "<", _BIG: ">"}
 _UNCHECKED: Final = frozenset("ogv")
 """Types whose values dbus-fast writes as they come."""
 
@@ -64,6 +75,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind is Kind.CALL and not self.flags & NO_REPLY
 
 
+_ANSWERS: Final = frozenset({2, 3})
+_copied: Final = msgspec.structs.replace
+_WORDS: Final = struct.Struct("<4sIII").unpack_from
+"""As `_FIRST`, the first four bytes as one."""
+_NUMBER: Final = struct.Struct("<I").unpack_from
+_PLAIN: Final = frozenset(bytes((_LITTLE, kind, flags, 1)) for kind in range(1, 5) for flags in range(8))
+"""What whole messages begin with, but for exotic ones."""
+_REMEMBERED: Final = 1024
+"""Bytes of the longest header that is remembered: somebody may send thousands of long ones."""
+_RETURNS: Final = frozenset(lead for lead in _PLAIN if lead[1] in _ANSWERS)
 _KINDS: Final = (None, Kind.CALL, Kind.RETURN, Kind.ERROR, Kind.SIGNAL)
 
 
@@ -94,16 +115,48 @@ def frame_size(data: bytes | bytearray | memoryview, at: int = 0) -> int:
 
     Raises RemoteProtocolError when no message begins so.
     """
-    order = _ORDERS.get(data[at])
-    if order is None:
+    first = _FIRST.get(data[at])
+    if first is None:
         raise RemoteProtocolError(f"a message begins with l or B for its byte order, not with byte {data[at]}")
-    if data[at + 3] != 1 or not data[at + 1]:
-        raise RemoteProtocolError(f"a message of type {data[at + 1]} in version {data[at + 3]} of the protocol, not 1")
-    body, _, fields = _NUMBERS[order](data, at)
-    size: int = FIRST + fields + -fields % 8 + body
+    _, kind, _, version, body, _, fields = first(data, at)
+    if version != 1 or not kind:
+        raise RemoteProtocolError(f"a message of type {kind} in version {version} of the protocol; 1 is known")
+    size: int = FIRST + fields + (-fields & 7) + body
     if fields > MAX_HEADER or size > MAX_MESSAGE:
         raise RemoteProtocolError(f"a message of {size} bytes, {fields} of them header; {MAX_MESSAGE} are the most")
     return size
+
+
+def decode_plain(data: bytes, at: int, end: int) -> tuple[Message, int] | None:
+    """Return the message in *data* at *at*, and where it ends, by the short way; None where that does not lead there.
+
+    The short way is for messages that are whole before *end*, little-endian, without descriptors and well-formed;
+    `decode_message` is for all, and says what is wrong. None of it is looked at that has been seen in a header before.
+    """
+    lead, size, serial, length = _WORDS(data, at)
+    fields = at + FIRST
+    padding = fields + length
+    begin = padding + (-length & 7)
+    after = begin + size
+    if after > end or not serial or lead not in _PLAIN or length > _REMEMBERED:
+        return None
+    raw = data[fields:padding]
+    reply_serial = 0
+    try:
+        if lead not in _RETURNS:
+            template = _plain(raw, lead)
+        elif raw.startswith(REPLY_MARK) and length >= 8:  # as we and sd-bus write it
+            reply_serial = _NUMBER(raw, 4)[0]
+            template = _plain_answer(raw[8:], lead)
+        else:
+            template = None
+        if template is None or (begin != padding and any(data[padding:begin])):
+            return None
+        signature = template.signature
+        body = read_body(signature, data[begin:after], "<") if size or signature else ()
+    except RemoteProtocolError:
+        return None
+    return _copied(template, serial=serial, reply_serial=reply_serial, body=body), after
 
 
 def decode_message(frame: bytes, descriptors: deque[Any] | None = None) -> Message | None:
@@ -111,34 +164,22 @@ def decode_message(frame: bytes, descriptors: deque[Any] | None = None) -> Messa
 
     It takes its file descriptors out of *descriptors*. Raises RemoteProtocolError for whatever libdbus would not take.
     """
-    order, kind = _ORDERS[frame[0]], frame[1]
-    size, serial, length = _NUMBERS[order](frame)
-    fields, reply_serial = read_fields(frame[FIRST : FIRST + length], kind, order)
-    begin = FIRST + length + -length % 8
-    if not serial or (length & 7 and any(frame[FIRST + length : begin])):
+    order, kind, _, _, size, serial, length = _FIRST[frame[0]](frame)
+    end = FIRST + length
+    begin = end + (-length & 7)
+    template, reply_serial, count = _headed(frame[FIRST:end], frame[:4])
+    if not serial or (begin != end and any(frame[end:begin])):
         raise RemoteProtocolError("a message without serial, or with padding that is not zero")
-    if kind in (2, 3) and not reply_serial:
+    if not reply_serial and kind in _ANSWERS:
         raise RemoteProtocolError("an answer that does not say to what")
-    signature = fields.signature
-    body = read_body(signature, frame[begin:], order) if size or signature else ()
-    fds = _taken(descriptors, fields.fds) if fields.fds else ()  # also of a message that nobody reads
+    signature = template.signature
+    body = read_body(signature, frame[begin:], _ORDERS[order]) if size or signature else ()
+    if not count and kind < len(_KINDS):
+        return _copied(template, serial=serial, reply_serial=reply_serial, body=body)
+    fds = _taken(descriptors, count) if count else ()  # also of a message that nobody reads
     if kind >= len(_KINDS):
         return None
-    return Message(
-        kind=_KINDS[kind],  # type: ignore[arg-type]
-        serial=serial,
-        reply_serial=reply_serial,
-        path=fields.path,
-        interface=fields.interface,
-        member=fields.member,
-        error_name=fields.error_name,
-        destination=fields.destination,
-        sender=fields.sender,
-        signature=signature,
-        body=body,
-        flags=frame[2],
-        fds=fds,
-    )
+    return _copied(template, serial=serial, reply_serial=reply_serial, body=body, fds=fds)
 
 
 def read_head(data: bytes, descriptors: deque[Any]) -> Message | None:
@@ -147,28 +188,68 @@ def read_head(data: bytes, descriptors: deque[Any]) -> Message | None:
     For a message that is too large to be kept, or whose body is malformed; None for one of a kind that nobody knows
     yet. Raises RemoteProtocolError.
     """
-    order, kind = _ORDERS[data[0]], data[1]
-    _, serial, length = _NUMBERS[order](data)
-    fields, reply_serial = read_fields(bytes(data[FIRST : FIRST + length]), kind, order)
-    fds = _taken(descriptors, fields.fds)
+    _, kind, _, _, _, serial, length = _FIRST[data[0]](data)
+    template, reply_serial, count = _headed(bytes(data[FIRST : FIRST + length]), bytes(data[:4]))
+    fds = _taken(descriptors, count)
     if kind >= len(_KINDS):
         return None
-    parts = {name: getattr(fields, name) for name in ("path", "interface", "member", "error_name", "destination")}
-    return Message(
-        kind=_KINDS[kind],  # type: ignore[arg-type]
-        serial=serial,
-        reply_serial=reply_serial,
-        sender=fields.sender,
-        flags=data[2],
-        fds=fds,
-        **parts,
-    )
+    return _copied(template, serial=serial, reply_serial=reply_serial, signature="", fds=fds)
 
 
 def head_size(data: bytes | bytearray) -> int:
     """Return how many bytes `read_head` needs of the message that begins with *data*."""
-    length: int = _NUMBERS[_ORDERS[data[0]]](data)[2]
+    length: int = _FIRST[data[0]](data)[-1]
     return FIRST + length
+
+
+def _headed(raw: bytes, lead: bytes) -> tuple[Message, int, int]:
+    """Return a message with the fields in *raw*, its reply serial, and how many descriptors it announces.
+
+    *lead* is what comes before: byte order, kind, flags and version. The answers of one peer differ in the reply serial
+    only, so that is made equal first.
+    """
+    if lead[1] in _ANSWERS and lead[0] == _LITTLE and len(raw) <= _REMEMBERED:
+        at = raw.find(REPLY_MARK)
+        # A second one could stand inside of a field; one that does alone leaves an answer without a reply serial.
+        if at >= 0 and not at & 7 and len(raw) >= at + 8 and raw.find(REPLY_MARK, at + 1) < 0:
+            template, count = _template(raw[:at] + REPLY_ONE + raw[at + 8 :], lead)
+            if template.reply_serial:
+                return template, _NUMBER(raw, at + 4)[0], count
+    template, count = _template(raw, lead) if len(raw) <= _REMEMBERED else _template.__wrapped__(raw, lead)
+    return template, template.reply_serial, count
+
+
+@lru_cache(4096)
+def _template(raw: bytes, lead: bytes) -> tuple[Message, int]:
+    """Return what messages with these fields have in common, and how many descriptors they announce."""
+    kind = lead[1]
+    fields = read_fields(raw, kind, _ORDERS[lead[0]])
+    template = Message(
+        kind=_KINDS[kind] if kind < len(_KINDS) else kind,  # type: ignore[arg-type]
+        reply_serial=fields.reply_serial,
+        path=fields.path,
+        interface=fields.interface,
+        member=fields.member,
+        error_name=fields.error_name,
+        destination=fields.destination,
+        sender=fields.sender,
+        signature=fields.signature,
+        flags=lead[2],
+    )
+    return template, fields.fds
+
+
+@lru_cache(4096)
+def _plain(raw: bytes, lead: bytes) -> Message | None:
+    """The same for those without descriptors; None for others."""
+    template, count = _template(raw, lead)
+    return None if count else template
+
+
+@lru_cache(4096)
+def _plain_answer(raw: bytes, lead: bytes) -> Message | None:
+    """The same for answers, of whose fields *raw* lacks the first, the reply serial."""
+    return _plain(REPLY_ONE + raw, lead)
 
 
 def _taken(descriptors: deque[Any] | None, count: int) -> tuple[Any, ...]:

@@ -21,9 +21,13 @@ _WELL_KNOWN: Final = r"[A-Za-z_-][A-Za-z0-9_-]*(?:\.[A-Za-z_-][A-Za-z0-9_-]*)+"
 _BUS_NAME: Final = re.compile(rf"{_UNIQUE}|{_WELL_KNOWN}")
 
 
-@lru_cache(4096)
 def check_path(text: str) -> str:
     """Return *text*; raise ModelError unless it is an object path."""
+    return _check_path(text) if len(text) <= LONGEST else _check_path.__wrapped__(text)  # long ones are not remembered
+
+
+@lru_cache(4096)
+def _check_path(text: str) -> str:
     if _PATH.fullmatch(text) is None:
         raise ModelError(f"{short(text)!r} is no object path: one looks like /org/acme/Plant, of letters, digits and _")
     return text

@@ -48,6 +48,10 @@ class Asks(Protocol):
         """Return whether the caller may know of an object."""
         ...
 
+    def no_descriptors_yet(self) -> Fds:
+        """Return what takes the descriptors of an answer; it raises ModelError where the link passes none."""
+        ...
+
     def attach(self, hosted: DBusObject) -> None:
         """Tell the caller from now on what an object tells; raises Fault."""
         ...
@@ -137,7 +141,7 @@ def _introspect(link: Asks, hosted: DBusObject | None, call: Message) -> Answer:
 
 
 def _managed(link: Asks, _: DBusObject | None, __: Message) -> Answer:
-    fds: Fds = []
+    fds = link.no_descriptors_yet()
     found = link.tree.managed(link.sees, fds)
     link.manage()
     return "a{oa{sa{sv}}}", (found,), fds
@@ -147,13 +151,13 @@ def _managed(link: Asks, _: DBusObject | None, __: Message) -> Answer:
 
 
 def _get(link: Asks, hosted: DBusObject, call: Message) -> Answer:
-    fds: Fds = []
+    fds = link.no_descriptors_yet()
     interface, name = call.body
     return "v", (link.tree.get(hosted, interface, name, fds),), fds
 
 
 def _get_all(link: Asks, hosted: DBusObject, call: Message) -> Answer:
-    fds: Fds = []
+    fds = link.no_descriptors_yet()
     (interface,) = call.body
     found = link.tree.get_all(hosted, interface, fds)
     link.interested(hosted)
@@ -167,7 +171,7 @@ def _set(link: Asks, hosted: DBusObject, call: Message) -> Answer:
 def _attach(link: Asks, hosted: DBusObject, _: Message) -> Answer:
     link.ours = True
     link.attach(hosted)
-    fds: Fds = []
+    fds = link.no_descriptors_yet()
     return "a{sv}", (all_variants(hosted, fds),), fds
 
 

@@ -58,6 +58,8 @@ class Attachment(Caller):
         self.replica, self.service = replica, service
         self.bound = False
         """Whether the replica follows its object."""
+        self._counted = False
+        """Whether it is among those who have attached to an object of everywire."""
         self._holder, self._interface, self._listens = holder, interface, listens
         self._subscription: Subscription | None = None
         self._collecting: Collecting | None = None
@@ -79,8 +81,8 @@ class Attachment(Caller):
             raise RemoteProtocolError(f"{self.where} shows itself wrongly: {error}") from error
 
     def close(self) -> None:
-        """Want nothing more of the object."""
-        if self.bound and self.view.offered is not None:
+        """Want nothing more of the object; a host of everywire need not tell us more."""
+        if self._release() and self.bound:
             self._tell("Detach", "")
         if self._subscription is not None:
             self._subscription.close()
@@ -88,6 +90,7 @@ class Attachment(Caller):
 
     def suspend(self, reason: Exception) -> None:
         """The object is out of reach: the replica is suspect, whoever waits fails."""
+        self._release()
         self.bound = False
         self._fetching.clear()
         if self.channel.carrier is self:
@@ -95,6 +98,18 @@ class Attachment(Caller):
             if self.replica.state is ReplicaState.VALID:
                 self.replica.become(ReplicaState.SUSPECT, reason)
             self.stop(reason if isinstance(reason, Fault) else Fault(Code.UNAVAILABLE, str(reason)))
+
+    def _release(self) -> bool:
+        """Count as attached no more; return whether nobody else on this connection is."""
+        if not self._counted:
+            return False
+        self._counted = False
+        attached = self.service.attached
+        attached[self.path] -= 1
+        if attached[self.path] > 0:
+            return False
+        del attached[self.path]
+        return True
 
     def doze(self) -> None:
         """Let calls go to the name, which nobody owns: the bus starts the service for them."""
@@ -182,7 +197,15 @@ class Attachment(Caller):
             self.bind(view, host_values(view, answer.body[0], answer.fds))
 
         self._connection.request(self.message(PROPERTIES, "Get", "ss", OBJECT, "Contract"), told.append)
-        await ask_at_once(self._connection, self.message(OBJECT, "Attach"), take, self._patience)
+        if not self._counted:
+            self._counted = True
+            self.service.attached[self.path] += 1
+        try:
+            await ask_at_once(self._connection, self.message(OBJECT, "Attach"), take, self._patience)
+        except BaseException:
+            if self._release():
+                self._tell("Detach", "")
+            raise
 
     async def _attach_to_foreign(self, interfaces: tuple[Interface, ...]) -> None:
         if interfaces:

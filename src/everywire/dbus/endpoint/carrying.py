@@ -66,9 +66,11 @@ class Caller:
             body = calling.body(arguments, fds)
         except ModelError as error:
             raise invalid(error) from None
-        head = self._heads.get(member.name) if not fds else calling.head(self.path, self.destination, len(fds))
-        if head is None:
-            head = self._heads[member.name] = calling.head(self.path, self.destination)
+        head = self._heads.get(member.name)
+        if head is None or fds:
+            head = calling.head(self.path, self._destination, len(fds))
+            if not fds:
+                self._heads[member.name] = head
         serial = self._connection.next_serial()
         frame = head.frame(serial, body)
         if calling.no_reply:
@@ -199,19 +201,20 @@ class Caller:
 
     def _heard(self, answer: Message | Exception) -> Fault | None:
         """Return why there is no result; None for a result."""
-        if isinstance(answer, Exception):
-            if self._connection.closed.done():
-                self.link_lost(answer)
-            return answer if isinstance(answer, Fault) else Fault(Code.UNAVAILABLE, str(answer))
-        return fault_in(answer) if answer.kind is Kind.ERROR else None
+        return None if isinstance(answer, Message) and answer.kind is not Kind.ERROR else self._fault(answer)
+
+    def _fault(self, answer: Message | Exception) -> Fault:
+        if isinstance(answer, Message):
+            return fault_in(answer)
+        if self._connection.closed.done():
+            self.link_lost(answer)
+        return answer if isinstance(answer, Fault) else Fault(Code.UNAVAILABLE, str(answer))
 
     def _answered(self, token: int, calling: Calling, answer: Message | Exception) -> None:
         self._serials.pop(token, None)
-        fault = self._heard(answer)
-        if fault is not None:
-            self.channel.failed(token, fault)
+        if not isinstance(answer, Message) or answer.kind is Kind.ERROR:
+            self.channel.failed(token, self._fault(answer))
             return
-        assert isinstance(answer, Message)
         try:
             value = calling.result(answer.signature, answer.body, answer.fds)
         except ModelError as error:

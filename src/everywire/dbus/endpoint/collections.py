@@ -9,16 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, overload
 
-from everywire.dbus.codec import Kind, Message, Variant
-from everywire.dbus.endpoint.attaching import CHANGED, INTROSPECTABLE, Attachment
+from everywire.dbus.codec import Kind, Message
+from everywire.dbus.endpoint.attaching import CHANGED, Attachment
+from everywire.dbus.endpoint.kinds import Kinds, ObjectKind
 from everywire.dbus.endpoint.noticing import Notices
 from everywire.dbus.endpoint.settings import DBus, Place
-from everywire.dbus.endpoint.shared import Interfaces, Service, SharedBus, Tree, ask_at_once, give_back, open_bus
-from everywire.dbus.introspection import Interface, parse
-from everywire.dbus.session import Match, Subscription
-from everywire.dbus.wire.declaring import declared_in
-from everywire.dbus.wire.fitting import fit_foreign, foreign_description, own_interfaces
-from everywire.dbus.wire.replicating import OBJECT, PROPERTIES, View
+from everywire.dbus.endpoint.shared import Interfaces, Service, SharedBus, Tree, give_back, open_bus
+from everywire.dbus.session import Connection, Match, Subscription
+from everywire.dbus.wire.replicating import OBJECT, PROPERTIES
 from everywire.errors import (
     Code,
     Fault,
@@ -27,8 +25,7 @@ from everywire.errors import (
     RemoteProtocolError,
     SignatureMismatch,
 )
-from everywire.model import Contract, Object, contract_of
-from everywire.model.building import build_class
+from everywire.model import Object
 from everywire.model.signals import current_home
 from everywire.runtime.connecting import CONNECT_TIMEOUT
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
@@ -42,8 +39,6 @@ S = TypeVar("S", bound=Object)
 
 MOST_OBJECTS: Final = 16_384
 """Replicas of one collection: a service must not fill our memory with objects."""
-MOST_KINDS: Final = 256
-"""Sets of interfaces of which is remembered what they are."""
 
 
 @overload
@@ -61,7 +56,9 @@ def collection(
     timeout: float | None = CONNECT_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection[Any]:
-    """Return a service's objects as a live mapping: ``async with collection(url, Device) as devices: …``.
+    """Return the objects of a service as a live mapping.
+
+    ``async with collection("dbus:system?service=org.bluez&path=/", Device) as devices: …``
 
     The path in *url* (default: that of the service's name) is where its ObjectManager is. With a class it has the
     objects that the class fits: those with the interfaces that `interface` gave it, or with ``interface=`` of the URL,
@@ -91,7 +88,7 @@ class Collection(Mapping[str, S], Generic[S]):
         self._node = Node(limits=limits)
         self._links: dict[str, ReplicaLink] = {}
         self._attached: dict[str, Attachment] = {}
-        self._kinds: dict[frozenset[str], _Kind | None] = {}
+        self._kinds = Kinds(place, cls, limits)
         self._dirty: dict[str, None] = {}
         """Paths of objects of which something has changed that is not settled yet."""
         self._news = asyncio.Event()
@@ -100,7 +97,7 @@ class Collection(Mapping[str, S], Generic[S]):
         """Why the connection is gone, once it is."""
         self._error: Exception | None = None
         self._tree: Tree | None = None
-        self._link = _Link()
+        self._link = _Link(self)
 
     # A mapping.
 
@@ -113,11 +110,6 @@ class Collection(Mapping[str, S], Generic[S]):
 
     def __len__(self) -> int:
         return len(self._links)
-
-    __hash__ = object.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
     def __repr__(self) -> str:
         return f"<collection of {len(self)} objects at {self._url}>"
@@ -149,6 +141,8 @@ class Collection(Mapping[str, S], Generic[S]):
         await self._close()
 
     async def _close(self) -> None:
+        for attachment in self._attached.values():
+            attachment.close()
         for link in self._links.values():
             link.close()
         await self._node.aclose()
@@ -206,14 +200,13 @@ class Collection(Mapping[str, S], Generic[S]):
                     raise
             finally:
                 await self._link.close()
-            failures = failures + 1 if self._tree is None else 0
+            failures = 0 if self._loaded() else failures + 1
             await asyncio.sleep(pause(failures, near=is_near(self._url), scatter=random.uniform))
 
     async def _live(self) -> None:
         """Follow the service until the connection is lost, which is raised."""
-        link, place = self._link, self._place
-        await link.open(self, place, self._node)
-        link.connection.closed.add_done_callback(self._closed)
+        link = self._link
+        await link.open(self._place, self._node)
         service, started = link.service, False
         while True:
             self._news.clear()
@@ -222,11 +215,11 @@ class Collection(Mapping[str, S], Generic[S]):
             if self._tree is None and (service.present or not started):
                 started = True
                 await self._load(service)
-            while self._dirty and self._tree is not None and not self._gone:
+            while (tree := self._tree) is not None and self._dirty and not self._gone:
                 path = next(iter(self._dirty))
                 del self._dirty[path]
-                await self._settle(self._tree, path)
-            if self._tree is not None and not self._dirty:
+                await self._settle(tree, path)
+            if tree is not None:
                 self._complete.set()
             await self._news.wait()
 
@@ -250,7 +243,11 @@ class Collection(Mapping[str, S], Generic[S]):
         self._dirty.update(dict.fromkeys(tree.objects))
         self._tree = tree
 
-    def _closed(self, closed: asyncio.Future[Exception | None]) -> None:
+    def _loaded(self) -> bool:
+        return self._tree is not None
+
+    def closed(self, closed: asyncio.Future[Exception | None]) -> None:
+        """The connection is closed."""
         self.lost(closed.result() or LinkError("the link was closed"))
 
     def _suspend(self, reason: Exception) -> None:
@@ -270,7 +267,7 @@ class Collection(Mapping[str, S], Generic[S]):
             return
         names = frozenset(interfaces)
         try:
-            kind = await self._kind_of(path, names)
+            kind = await self._kinds.find(self._link.service, path, names)
             if tree.objects is None or tree.objects.get(path) is not interfaces or names != interfaces.keys():
                 self._dirty[path] = None  # it has changed meanwhile
             elif kind is None:
@@ -283,51 +280,7 @@ class Collection(Mapping[str, S], Generic[S]):
             self.refusals["misfits"] += 1
             log.warning("%s of %s is left out: %s", path, self._url, error)
 
-    async def _kind_of(self, path: str, names: frozenset[str]) -> _Kind | None:
-        """Return what objects with such interfaces are; None for those that do not belong to the collection."""
-        if names in self._kinds:
-            return self._kinds[names]
-        kind: _Kind | None = None
-        if self._may_belong(names):
-            kind = _Kind(None) if OBJECT in names else self._fitted(path, await self._introspect(path))
-        if len(self._kinds) >= MOST_KINDS:
-            self._kinds.clear()
-        self._kinds[names] = kind
-        return kind
-
-    def _may_belong(self, names: frozenset[str]) -> bool:
-        interface = self._place.interface
-        if interface:
-            return interface in names
-        declared = {} if self._cls is None else declared_in(self._cls)
-        return names.issuperset(place.interface for place in declared.values())
-
-    def _fitted(self, path: str, interfaces: tuple[Interface, ...]) -> _Kind | None:
-        own = own_interfaces(interfaces, self._place.interface)
-        if not own:
-            return None
-        wanted = None if self._cls is None else contract_of(self._cls)
-        declared = None if self._cls is None else declared_in(self._cls)
-        try:
-            return _Kind(fit_foreign(path, foreign_description(own), wanted, declared, self._place.interface))
-        except SignatureMismatch as error:
-            log.debug("%s does not belong to the collection: %s", path, error)
-            return None
-
-    async def _introspect(self, path: str) -> tuple[Interface, ...]:
-        service = self._link.service
-        call = Message(
-            kind=Kind.CALL, destination=service.destination, path=path, interface=INTROSPECTABLE, member="Introspect"
-        )
-
-        def read(answer: Message) -> tuple[Interface, ...]:
-            if answer.signature != "s":
-                raise RemoteProtocolError(f"{path} describes itself with {answer.signature or 'nothing'}")
-            return parse(answer.body[0], limit=self._node.limits.frame).interfaces
-
-        return await ask_at_once(service.connection, call, read, self._node.limits.handshake)
-
-    async def _bind(self, path: str, kind: _Kind, interfaces: Interfaces) -> None:
+    async def _bind(self, path: str, kind: ObjectKind, interfaces: Interfaces) -> None:
         """Bind the replica of an object, a new one if there is none; its values are known already."""
         link = self._links.get(path)
         if link is None:
@@ -342,7 +295,7 @@ class Collection(Mapping[str, S], Generic[S]):
                 await attachment.attach()
             else:
                 attachment.destination = service.owner
-                attachment.bind(kind.view, _values(attachment, kind.view, interfaces), kind.build)
+                attachment.bind(kind.view, kind.values(attachment, interfaces), kind.build)
                 attachment.fetch_missing()
         except BaseException:
             self._attached.pop(path, None)
@@ -354,6 +307,7 @@ class Collection(Mapping[str, S], Generic[S]):
     def _remove(self, path: str) -> None:
         attachment, link = self._attached.pop(path, None), self._links.pop(path, None)
         if attachment is not None:
+            attachment.close()
             attachment.suspend(LinkError(f"the service withdrew {path}"))
         if link is not None:
             self.removed.tell(path, link.instance)
@@ -376,45 +330,34 @@ class Collection(Mapping[str, S], Generic[S]):
                     known[interface].pop(name, None)
 
 
-class _Kind:
-    """Objects with the same interfaces: how they are seen, and their class. None: each says for itself."""
-
-    def __init__(self, view: View | None) -> None:
-        self.view = view
-        self._built: type[Object] | None = None
-
-    def build(self, contract: Contract) -> type[Object]:
-        """Return the class for those without one; all have the same."""
-        if self._built is None:
-            self._built = build_class(contract)
-        return self._built
-
-
 class _Link:
-    """A collection's use of a connection and a service."""
+    """A collection's use of a connection and a service; a `shared.Watcher`."""
 
     service: Service
 
-    def __init__(self) -> None:
+    def __init__(self, collection: Collection[Any]) -> None:
+        self._collection = collection
         self._bus: SharedBus | None = None
         self._service: Service | None = None
         self._subscription: Subscription | None = None
         self._forget: Callable[[], None] | None = None
-        self._watcher: Collection[Any] | None = None
+        self.owner_changed = collection.owner_changed
+        self.appeared = collection.appeared
+        self.vanished = collection.vanished
 
     @property
-    def connection(self) -> Any:
+    def connection(self) -> Connection:
         """The connection in use."""
         return self.service.connection
 
-    async def open(self, watcher: Collection[Any], place: Place, node: Node) -> None:
+    async def open(self, place: Place, node: Node) -> None:
         """Connect, and hear whatever the objects below the path tell; the rules come before the first question."""
-        self._watcher = watcher
         self._bus = await open_bus(place, node)
+        self._bus.connection.closed.add_done_callback(self._collection.closed)
         self.service = self._service = await self._bus.service(place.service if place.peer is None else "")
-        self._forget = self._service.watch(watcher)
+        self._forget = self._service.watch(self)
         rule = Match(kind=Kind.SIGNAL, sender=self._service.name, path_namespace=place.base)
-        self._subscription = await self._service.connection.match(rule, watcher.heard)
+        self._subscription = await self._service.connection.match(rule, self._collection.heard)
 
     async def close(self) -> None:
         """Use it no more."""
@@ -425,20 +368,7 @@ class _Link:
         bus, service = self._bus, self._service
         self._bus = self._service = self._subscription = self._forget = None
         if bus is not None:
+            bus.connection.closed.remove_done_callback(self._collection.closed)
             if service is not None:
                 bus.release(service)
-            if self._watcher is not None:
-                bus.connection.closed.remove_done_callback(self._watcher._closed)
             await give_back(bus)
-
-
-def _values(attachment: Attachment, view: View, interfaces: Interfaces) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for reading in view.readings.values():
-        variant: Variant | None = interfaces.get(reading.place.interface, {}).get(reading.place.name)
-        if variant is not None:
-            try:
-                found[reading.name] = reading.value.from_variant(variant, ())
-            except ModelError as error:
-                attachment.misfit(reading.name, error)
-    return found

@@ -111,6 +111,10 @@ class DBusLink(InboundLink):
         """Return whether the caller may know of an object."""
         return hosted.publication.policy.sees(self.caller)
 
+    def no_descriptors_yet(self) -> Fds:
+        """Return what takes the descriptors of an answer; it raises ModelError where the link passes none."""
+        return []
+
     # What the server calls.
 
     def announce(self, hosted: DBusObject) -> None:
@@ -118,7 +122,7 @@ class DBusLink(InboundLink):
         if self.shown is not None and hosted not in self.shown and self.sees(hosted):
             self.shown.add(hosted)
             if not self._server.everybody_hears(hosted):
-                self.outbox.put_notice(added_frame(self.tree, hosted, self.destination))
+                self.outbox.put_notice(added_frame(self.tree, hosted, self.destination, self.no_descriptors_yet()))
 
     def withdrawn(self, hosted: DBusObject) -> None:
         """An object is gone, or may not be seen any more; its streams and what it told with it."""
@@ -262,7 +266,7 @@ class DBusLink(InboundLink):
     def tell_item(self, door: Door, number: int, item: Any) -> None:
         """Send an item of a stream."""
         hosted: DBusObject = door.decode
-        fds: Fds = []
+        fds = self.no_descriptors_yet()
         value = hosted.item(door.member, item, fds)
         frame = own_signal(self.destination, hosted.path, "Item", "uv", number, value, fds=len(fds))
         self.outbox.put(_carrying(frame, fds))
@@ -300,9 +304,8 @@ class DBusLink(InboundLink):
         return (no_property if door.member.kind is MemberKind.PROPERTY else no_method)(hosted.path, name)
 
 
-def added_frame(tree: ObjectTree, hosted: DBusObject, to: str) -> bytes:
+def added_frame(tree: ObjectTree, hosted: DBusObject, to: str, fds: Fds) -> bytes:
     """Return the frame that tells about a new object, *to* one caller or (empty) to everybody."""
-    fds: Fds = []
     signature = "oa{sa{sv}}"
     body = marshal(signature, (hosted.path, tree.shown(hosted, fds)))
     manager = OBJECT_MANAGER.name

@@ -15,7 +15,8 @@ from everywire.dbus.endpoint.visiting import executable_of
 from everywire.dbus.session import BUS, Connection
 from everywire.dbus.session.listening import PeerServer
 from everywire.dbus.wire.hosting import DBusObject
-from everywire.errors import AddressError, Code, Fault, InsecureBind
+from everywire.dbus.wire.lowering import Fds
+from everywire.errors import AddressError, Code, Fault, InsecureBind, ModelError
 from everywire.model import Caller
 from everywire.runtime.gate import Invoked
 from everywire.runtime.node import Node
@@ -126,6 +127,10 @@ class PeerLink(DBusLink):
             self.attached[hosted] = False
             self._listen(hosted)
 
+    def no_descriptors_yet(self) -> Fds:
+        """Return what takes the descriptors of an answer; it raises ModelError where the link passes none."""
+        return [] if self._connection.passes_descriptors else NoDescriptors()
+
     def measure(self) -> None:
         """Take large messages only of who may see something."""
         known = bool(self.shown) or self._host.node.policy.sees(self.caller)
@@ -160,6 +165,11 @@ class PeerLink(DBusLink):
             super().announce(hosted)
             self.offer(hosted)
             self.measure()
+
+    def recheck(self) -> None:
+        """Lose what may no longer be seen, and hear of what may be seen now."""
+        super().recheck()
+        self.measure()
 
     def attach(self, hosted: DBusObject) -> None:
         """Tell the peer from now on what an object tells, and nothing that it did not choose."""
@@ -199,6 +209,14 @@ class PeerLink(DBusLink):
         text = "the result holds a file descriptor, which this connection does not pass: use a Unix socket"
         self.refuse(event.token, Fault(Code.FAILED_PRECONDITION, text, may_have_run=False))
         return False
+
+
+class NoDescriptors(list[Any]):
+    """Takes none."""
+
+    def append(self, item: Any, /) -> None:
+        """Raise ModelError."""
+        raise ModelError("this connection does not pass file descriptors: only Unix sockets do")
 
 
 class WithoutDescriptors:

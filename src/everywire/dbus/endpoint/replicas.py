@@ -100,13 +100,13 @@ class DBusSession:
 
     async def close(self) -> None:
         """Want nothing more of the service; the last one who uses the connection closes it."""
+        for following in self._attached:
+            following.close()
         self.lost(LinkError("the link was closed"))
         bus, self._bus = self._bus, None
         if bus is None:
             return
         bus.connection.closed.remove_done_callback(self._closed)
-        for following in self._attached:
-            following.close()
         if self._service is not None:
             bus.release(self._service)
         await give_back(bus)
@@ -245,7 +245,10 @@ class _Following:
                 raise
             await self._session._look()
             offered = self._session.offered
-            return fault if offered is None else replica.not_offered(offered)
+            if offered is not None:
+                return replica.not_offered(offered)
+            where = f"no object {replica.name!r} at {replica.url}, path {self._attachment.path}"
+            return Fault(Code.NOT_FOUND, f"{where}: {fault.message}", may_have_run=False)
         return None
 
     async def _wait(self, attempts: int, error: Exception) -> None:

@@ -115,7 +115,7 @@ class BusServer(DBusHost):
         """Tell about a new object."""
         if self.visitors is not None and self.everybody_hears(hosted):
             hosted.links[self.visitors.everybody] = None
-            self.visitors.connection.outbox.put_notice(added_frame(self.tree, hosted, ""))
+            self.visitors.connection.outbox.put_notice(added_frame(self.tree, hosted, "", []))
         super().show(hosted)
 
     def hide(self, hosted: DBusObject) -> None:

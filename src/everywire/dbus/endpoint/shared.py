@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
@@ -79,6 +80,8 @@ class Service:
         self.owner = ""
         """The unique name behind it; empty while nobody has it, and between peers."""
         self.trees: dict[str, Tree] = {}
+        self.attached: Counter[str] = Counter()
+        """How many replicas have attached to each object: a host knows only the connection, and detaches that."""
         self._watchers: dict[Watcher, None] = {}
         self._following: Following | None = None
         self._managed: Subscription | None = None
@@ -165,11 +168,14 @@ class Service:
                 pass
 
 
+Key = tuple[asyncio.AbstractEventLoop, str, Limits]
+
+
 class SharedBus:
     """A connection that several sessions use; the last one closes it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, key: Key | None = None) -> None:
+        self.connection, self.key = connection, key
         self.users = 0
         self.numbers = itertools.count(1)
         """Numbers of streams: a host tells those of one caller apart by them."""
@@ -204,7 +210,7 @@ class _Slot:
         self.bus: SharedBus | None = None
 
 
-_SLOTS: Final[dict[tuple[asyncio.AbstractEventLoop, str, Limits], _Slot]] = {}
+_SLOTS: Final[dict[Key, _Slot]] = {}
 """By loop, because a connection lives in one; by limits, because they bound what it takes."""
 
 
@@ -216,7 +222,7 @@ async def lease(bus: str, limits: Limits) -> SharedBus:
     try:
         async with slot.lock:
             if slot.bus is None or slot.bus.connection.closed.done():
-                slot.bus = SharedBus(await Connection.open(key[1], limits=limits))
+                slot.bus = SharedBus(await Connection.open(key[1], limits=limits), key)
             slot.bus.users += 1
             return slot.bus
     finally:
@@ -244,14 +250,14 @@ async def give_back(bus: SharedBus) -> None:
     bus.users -= 1
     if bus.users > 0:
         return
-    for key, slot in tuple(_SLOTS.items()):
-        if slot.bus is bus:
-            slot.bus = None
-            _tidy(key, slot)
+    slot = None if bus.key is None else _SLOTS.get(bus.key)
+    if bus.key is not None and slot is not None and slot.bus is bus:
+        slot.bus = None
+        _tidy(bus.key, slot)
     await bus.connection.close()
 
 
-def _tidy(key: tuple[asyncio.AbstractEventLoop, str, Limits], slot: _Slot) -> None:
+def _tidy(key: Key, slot: _Slot) -> None:
     if not slot.wanted and slot.bus is None and _SLOTS.get(key) is slot:
         del _SLOTS[key]
 

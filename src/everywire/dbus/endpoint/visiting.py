@@ -153,8 +153,10 @@ class Visitors:
         """Take the calls of one chunk, those of one sender together as far as they came so."""
         count = len(messages)
         if count == 1:
-            self._take(messages[0].sender, messages)
-            return
+            visitor = self._known.get(messages[0].sender)
+            if visitor is not None:
+                visitor.receive(visitor.events_of(messages))
+                return
         at = 0
         while at < count:
             sender, end = messages[at].sender, at + 1
@@ -183,7 +185,9 @@ class Visitors:
     def has_room(self, held: int, weight: int) -> bool:
         """Return whether a sender that has *held* waiting may have *weight* more."""
         limits = self.server.node.limits
-        return not held or (held + weight <= limits.frame and self.held + weight <= limits.unsent_hard)
+        if not held:  # one message at least, however large
+            return self.held <= limits.unsent_hard
+        return held + weight <= limits.frame and self.held + weight <= limits.unsent_hard
 
     # Private.
 

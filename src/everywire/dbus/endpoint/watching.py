@@ -28,7 +28,9 @@ class NameChange(NamedTuple):
 
 
 def names(url: str | DBus, *patterns: str, limits: Limits = DEFAULT_LIMITS) -> Names:
-    """Follow the owners of names on a bus: ``async with names("dbus:session", "org.mpris.*") as players: …``.
+    """Follow the owners of names on a bus.
+
+    ``async with names("dbus:session", "org.mpris.MediaPlayer2.*") as players: …``
 
     A pattern is a name, or one with ``.*`` at its end for all below it; without any, all well-known names are followed.
     Within the block `Names.owners` has the present owners, and ``async for name, old, new in players`` tells changes,

@@ -24,6 +24,9 @@ from everywire.transport.shapes import Peer
 TIMEOUT: Final = 25.0
 """Seconds that a call waits by default, as in libdbus."""
 
+_CALL: Final = Kind.CALL  # looked up for every message, and slow to find in an enum
+_SIGNAL: Final = Kind.SIGNAL
+
 OnReply = Callable[[Message | Exception], object]
 
 
@@ -55,10 +58,13 @@ class Messaging:
         self.peer: Peer
         self.host: Host
         self._engine = engine
+        self.next_serial = engine.next_serial
+        """Returns the number of the next message, for who makes frames itself."""
         self._link: ReadinessLink
         self._came: list[UnixFd] = []
         self.passes_descriptors = False
         self._ready: asyncio.Future[None] = self.loop.create_future()
+        self._authenticating = True
         self._waiting: dict[int, tuple[OnReply, str]] = {}
         self._timeouts = Timeouts(self.loop)
         self._streams: set[MessageStream] = set()
@@ -148,10 +154,6 @@ class Messaging:
         """Want the answer to the call *serial* no more."""
         self._waiting.pop(serial, None)
 
-    def next_serial(self) -> int:
-        """Return the number of the next message, for who makes frames itself."""
-        return self._engine.next_serial()
-
     def send(self, message: Message) -> int:
         """Send *message*, and wait for nothing; return its serial. Raises ModelError, and Fault when it is too late."""
         if self.closed.done() or self._monitor is not None:
@@ -224,20 +226,23 @@ class Messaging:
             self._engine.receive_descriptors(self._came)
             self._came.clear()
         events = self._engine.receive_data(data)
-        if not self._ready.done() and (answer := self._engine.data_to_send()):
+        if self._authenticating and (answer := self._engine.data_to_send()):
             self._link.write(answer)
-        calls: list[Message] = []
+        calls: list[Message] | None = None
         for event in events:
-            if event.__class__ is Message and self._monitor is None:
-                if event.kind is Kind.CALL:
-                    calls.append(event)
-                elif event.kind is Kind.SIGNAL:
-                    self.signalled(event)
-                else:
-                    self._answered(event)
-            else:
+            if event.__class__ is not Message or self._monitor is not None:
                 self._other(event)
-        if calls:
+                continue
+            kind = event.kind
+            if kind is _CALL:
+                if calls is None:
+                    calls = []
+                calls.append(event)
+            elif kind is _SIGNAL:
+                self.signalled(event)
+            else:
+                self._answered(event)
+        if calls is not None:
             self.host.calls(calls)
 
     def paused(self) -> None:
@@ -297,19 +302,20 @@ class Messaging:
         return Carrying.of(frame, tuple([UnixFd(descriptor) for descriptor in message.fds]))
 
     def _answered(self, answer: Message) -> None:
-        found = self._waiting.get(answer.reply_serial)
+        found = self._waiting.pop(answer.reply_serial, None)
         if found is None:
             return  # nobody waits any more
         on_reply, asked = found
-        if asked.startswith(":") and answer.sender not in (asked, BUS):
+        if asked != answer.sender and asked.startswith(":") and answer.sender != BUS:
             self.refusals["spoofed"] += 1
+            self._waiting[answer.reply_serial] = found
             return
-        del self._waiting[answer.reply_serial]
         on_reply(answer)
 
     def _other(self, event: Any) -> None:
         """Take what is no message, and messages that a monitor hears."""
         if isinstance(event, Authenticated):
+            self._authenticating = False
             self.guid, self.anonymous = event.guid, event.anonymous
             self.passes_descriptors = event.descriptors
             if self.on_ready is not None:
@@ -361,22 +367,20 @@ class Messaging:
 class _Writer:
     """What an outbox writes to: parts that descriptors travel with are written one by one."""
 
-    __slots__ = ("_link",)
+    __slots__ = ("abort", "write")
 
     def __init__(self, link: ReadinessLink) -> None:
-        self._link = link
+        write_one = link.write
 
-    def write(self, data: Any, /) -> None:
-        """Write joined frames, or the frames of a batch of which one carries descriptors."""
-        if data.__class__ is tuple:
-            for part in data:
-                self._link.write(part)
-        else:
-            self._link.write(data)
+        def write(data: Any, /) -> None:
+            if data.__class__ is tuple:  # the frames of a batch of which one carries descriptors
+                for part in data:
+                    write_one(part)
+            else:
+                write_one(data)
 
-    def abort(self) -> None:
-        """Cut the link."""
-        self._link.abort()
+        self.write = write
+        self.abort = link.abort
 
 
 def _joined(frames: list[Any]) -> Any:

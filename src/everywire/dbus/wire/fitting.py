@@ -15,6 +15,7 @@ from everywire.dbus.wire.contracts import Place, member_name, placed
 from everywire.dbus.wire.declaring import Declared
 from everywire.dbus.wire.described import Description, described, is_common
 from everywire.dbus.wire.replicating import OBJECT, View
+from everywire.dbus.wire.types import body_signature
 from everywire.errors import SignatureMismatch
 from everywire.model import Contract, Kind, Member
 from everywire.model.contract import DEFAULT_TIMEOUT
@@ -77,6 +78,8 @@ def fit_foreign(
     """Return the view of an object of another program; raise SignatureMismatch.
 
     Of *wanted* a member is looked up where its class has *declared* it, else in *interface*, else in all interfaces.
+    A signal whose interface is declared need not be announced: services in dynamic languages emit what they do not
+    describe, and to hear of it is to ask nothing of them.
     """
     if wanted is None:
         return _whatever_fits(description)
@@ -85,6 +88,9 @@ def fit_foreign(
     for name, member in wanted.members.items():
         at = (declared or {}).get(name)
         here = description.find(member, at.interface if at else interface, at.name if at else "")
+        if here is None and at is not None and member.kind is Kind.SIGNAL:
+            pairs.append((member, _unannounced(member, at)))
+            continue
         if here is None or member.stream:
             missing.append(_missing(member, description, at.interface if at else interface))
             continue
@@ -97,6 +103,11 @@ def fit_foreign(
 
 
 # Private.
+
+
+def _unannounced(member: Member, at: Declared) -> Place:
+    signature = body_signature(parameter.type for parameter in member.parameters)
+    return Place(at.interface, at.name or member_name(member), signature)
 
 
 def _with_timeout(member: Member) -> Member:

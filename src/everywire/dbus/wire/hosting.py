@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from everywire.dbus.codec import NO_REPLY, Message, Variant, marshal
 from everywire.dbus.introspection import Interface
+from everywire.dbus.wire.coding import same
 from everywire.dbus.wire.contracts import Place, interfaces_of, member_name, placed, results_at
 from everywire.dbus.wire.declaring import declared_in
 from everywire.dbus.wire.framing import (
@@ -21,6 +22,7 @@ from everywire.dbus.wire.framing import (
     compile_body,
     compile_changed,
     compile_signal,
+    compile_value,
     invalidated,
 )
 from everywire.dbus.wire.lifting import compile_lift, compile_lift_fds
@@ -71,6 +73,8 @@ class DBusObject(HostedObject):
         """By name on D-Bus, and by name in Python."""
         self.description = describe(publication.contract).decode()
         """The contract as JSON."""
+        self.xml = ""
+        """What it shows as XML, once somebody has asked."""
         self._recipients, self._trouble, self._carry = recipients, trouble, carry
         self._told: set[str] = set()
         """Members of which the log has already said that a value cannot be carried."""
@@ -115,6 +119,11 @@ class DBusObject(HostedObject):
         nodes = (result,) if member.stream else results_at(member, self.places[member.name])
         signature, write, single = body_signature(nodes), compile_body(nodes), nodes == (result,)
         check = result.convert
+        if single and not holds_handle(result):
+            bare = compile_value(result)
+            return lambda token, value: (
+                recipients[token >> 32].head(signature).frame(SERIAL, bare(check(value)), token & SERIALS)
+            )
 
         def encode(token: int, value: Any) -> bytes:
             value = check(value)
@@ -259,8 +268,11 @@ def _argument_reader(name: str, member: Member) -> Callable[[Message], tuple[Any
     shorter = {body_signature(p.type for p in parameters[:count]) for count in range(required, len(parameters))}
     plain = not any(holds_handle(parameter.type) for parameter in parameters)
     simple = [compile_lift(parameter.type) for parameter in parameters] if plain else []
+    as_it_is = signature if plain and all(lift is same for lift in simple) else None
 
     def read(message: Message) -> tuple[Any, ...]:
+        if message.signature == as_it_is:
+            return message.body
         if message.signature != signature and message.signature not in shorter:
             wanted = f"takes arguments of type {signature!r}" if signature else "takes no arguments"
             raise ModelError(f"{name} {wanted}, and got {message.signature!r}")

@@ -79,7 +79,10 @@ def compile_lift_fds(node: Type, signature: str | None = None) -> Callable[[Any,
 
     def lift(raw: Any, fds: Sequence[Any]) -> Any:
         lifting.fds = fds
-        return inner(raw)
+        try:
+            return inner(raw)
+        finally:
+            lifting.fds = ()  # else they would stay open until the next value
 
     return lift
 

@@ -80,7 +80,10 @@ def compile_lower_fds(node: Type, signature: str | None = None, *, foreign: bool
 
     def lower(value: Any, fds: Fds) -> Any:
         lowering.fds = fds
-        return inner(value)
+        try:
+            return inner(value)
+        finally:
+            lowering.fds = []  # else they would stay open until the next value
 
     return lower
 

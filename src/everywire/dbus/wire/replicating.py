@@ -43,9 +43,13 @@ class Value:
     Raises ModelError when the two can never fit.
     """
 
-    __slots__ = ("_lifts", "lift", "lower", "node", "offered", "signature", "with_fds")
+    __slots__ = ("_convert", "_lifts", "lift", "lower", "node", "offered", "signature", "with_fds")
 
-    def __init__(self, wanted: Type, offered: Type | None, signature: str, *, sent: bool) -> None:
+    def __init__(
+        self, wanted: Type, offered: Type | None, signature: str, *, sent: bool, checks: bool = True
+    ) -> None:
+        """*sent*: it is lowered, too. Not *checks*: whoever gets what is lifted sees to it that it is of the type."""
+        self._convert: Coder = wanted.convert if checks else same
         self.node, self.offered, self.signature = wanted, offered, signature
         self.with_fds = carries_descriptors(wanted) or "h" in signature
         self._lifts: dict[str, Lift] = {}
@@ -74,8 +78,8 @@ class Value:
     def _lift_of(self, signature: str) -> Lift:
         node, offered = self.node, self.offered
         if offered is None or _alike(node, offered):
-            return _checked(node, signature, with_fds=self.with_fds)
-        theirs = _checked(offered, signature, with_fds=self.with_fds)
+            return _lifting(node, signature, self._convert, with_fds=self.with_fds)
+        theirs = _lifting(offered, signature, offered.convert, with_fds=self.with_fds)
         return lambda raw, fds: from_plain(node, to_plain(offered, theirs(raw, fds)))
 
     def _lower_of(self, signature: str) -> Lower:
@@ -90,18 +94,23 @@ MOST_SIGNATURES: Final = 16
 """Other signatures than the announced one that are remembered of a value."""
 
 
+def _same(value: Any, _fds: list[Any]) -> Any:
+    return value
+
+
 def _never(_value: Any, _fds: list[Any]) -> Any:
     raise ModelError("this value is never sent")
 
 
-def _checked(node: Type, signature: str, *, with_fds: bool) -> Lift:
-    convert = node.convert
+def _lifting(node: Type, signature: str, convert: Coder, *, with_fds: bool) -> Lift:
     if with_fds:
         lift_fds = compile_lift_fds(node, signature)
         return lambda raw, fds: convert(lift_fds(raw, fds))
     lift = compile_lift(node, signature)
     if lift is same:
         return lambda raw, _fds: convert(raw)
+    if convert is same:
+        return lambda raw, _fds: lift(raw)
     return lambda raw, _fds: convert(lift(raw))
 
 
@@ -110,7 +119,7 @@ def _lowering(node: Type, signature: str, *, with_fds: bool, foreign: bool) -> L
         return compile_lower_fds(node, signature, foreign=foreign)
     lower: Coder | None = compile_lower(node, signature, foreign=foreign)
     if lower is None or lower is same:
-        return lambda value, _fds: value
+        return _same
     return lambda value, _fds: lower(value)
 
 
@@ -138,25 +147,30 @@ class Reading:
 
 
 class Hearing:
-    """A signal: what makes its arguments."""
+    """A signal: what makes its arguments, which may come with another signature than was announced."""
 
-    __slots__ = ("_values", "name", "signature")
+    __slots__ = ("_known", "_member", "_offered", "name")
 
     def __init__(self, wanted: Member, offered: Member | None, place: Place) -> None:
-        self.name, self.signature = wanted.name, place.signature
-        self._values = _parameters(wanted, offered, place.signature, sent=False)
+        self.name, self._member, self._offered = wanted.name, wanted, offered
+        values = _parameters(wanted, offered, place.signature, sent=False)
+        self._known = {place.signature: [value.lift for value in values]}
 
     def arguments(self, signature: str, body: Raw, fds: Raw) -> tuple[Any, ...]:
         """Return the arguments of one emission; raise ModelError."""
-        if signature != self.signature:
-            raise ModelError(f"a signal with {signature or 'nothing'}, announced with {self.signature or 'nothing'}")
-        return tuple([value.lift(raw, fds) for value, raw in zip(self._values, body, strict=True)])
+        lifts = self._known.get(signature)
+        if lifts is None:
+            values = _parameters(self._member, self._offered, signature, sent=False)
+            lifts = [value.lift for value in values]
+            if len(self._known) < MOST_SIGNATURES:
+                self._known[signature] = lifts
+        return tuple([lift(raw, fds) for lift, raw in zip(lifts, body, strict=True)])
 
 
 class Calling:
     """A slot: what makes the body of a call, and the result of an answer."""
 
-    __slots__ = ("_lowers", "_result", "_signature", "member", "no_reply", "place", "with_fds")
+    __slots__ = ("_as_it_is", "_lowers", "_result", "_signature", "member", "no_reply", "place", "with_fds")
 
     def __init__(self, wanted: Member, offered: Member | None, place: Place) -> None:
         self.member, self.place, self.no_reply = wanted, place, place.no_reply
@@ -164,6 +178,7 @@ class Calling:
         values = _parameters(wanted, offered, place.signature, sent=True)
         self.with_fds = any(value.with_fds for value in values)
         self._lowers = [value.lower for value in values]
+        self._as_it_is = all(lower is _same for lower in self._lowers)
         self._result = _result(wanted.result, None if offered is None else (offered.result,), place.result)
 
     def head(self, path: str, destination: str, fds: int = 0) -> Head:
@@ -183,6 +198,8 @@ class Calling:
         """Return the body of a call with checked *arguments*; raise ModelError."""
         if not arguments:
             return b""
+        if self._as_it_is:
+            return marshal(self._signature, arguments)
         lowered = [lower(value, fds) for lower, value in zip(self._lowers, arguments, strict=True)]
         return marshal(self._signature, lowered)
 
@@ -207,7 +224,7 @@ def _parameters(wanted: Member, offered: Member | None, signature: str, *, sent:
 
 
 def _result(wanted: Type | None, offered: tuple[Type | None] | None, signature: str) -> Lift | None:
-    """Return what makes a slot's result of all values of an answer; None where nobody wants it."""
+    """Return what makes a slot's result of all values of an answer, unchecked; None where nobody wants it."""
     if wanted is None:
         return None
     codes = parse_signature(signature)
@@ -221,9 +238,10 @@ def _result(wanted: Type | None, offered: tuple[Type | None] | None, signature: 
     if not codes:
         raise ModelError(f"no result where {wanted.name} is wanted")
     if len(codes) == 1:
-        one = Value(wanted, theirs, signature, sent=False)
+        one = Value(wanted, theirs, signature, sent=False, checks=False)
         return lambda body, fds: one.lift(body[0], fds)
-    whole = Value(wanted, theirs, f"({signature})", sent=False)  # several results as the fields of one struct
+    # Several results are the fields of one struct.
+    whole = Value(wanted, theirs, f"({signature})", sent=False, checks=False)
     return lambda body, fds: whole.lift(list(body), fds)
 
 
@@ -231,7 +249,8 @@ def _several(wanted: TupleOf, offered: Type | None, codes: Sequence[Node]) -> Li
     theirs: Sequence[Type | None] = [None] * len(codes)
     if isinstance(offered, TupleOf) and len(offered.items) == len(codes):
         theirs = offered.items
-    values = [Value(*item, sent=False) for item in zip(wanted.items, theirs, map(str, codes), strict=True)]
+    items = zip(wanted.items, theirs, map(str, codes), strict=True)
+    values = [Value(*item, sent=False, checks=False) for item in items]
     return lambda body, fds: tuple([value.lift(raw, fds) for value, raw in zip(values, body, strict=True)])
 
 

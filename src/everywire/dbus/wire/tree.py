@@ -153,7 +153,11 @@ class ObjectTree:
     def introspect(self, path: str, hosted: DBusObject | None, sees: Sees) -> str:
         """Return what is at *path* as XML."""
         nodes = tuple(Node(name) for name in self.children(path, sees))
-        return write(Node(interfaces=self.interfaces(path, hosted), nodes=nodes))
+        if hosted is None or nodes:
+            return write(Node(interfaces=self.interfaces(path, hosted), nodes=nodes))
+        if not hosted.xml:
+            hosted.xml = write(Node(interfaces=self.interfaces(path, hosted)))
+        return hosted.xml
 
     def managed(self, sees: Sees, fds: Fds) -> dict[str, dict[str, dict[str, Variant]]]:
         """Return the objects below the base path with their interfaces and values."""
@@ -220,7 +224,7 @@ def constants(hosted: DBusObject, interface: str) -> dict[str, Variant]:
 
 
 def all_variants(hosted: DBusObject, fds: Fds) -> dict[str, Variant]:
-    """Return all values of an object by name; of two interfaces with one name the later's has the interface before it."""
+    """Return all values of an object by name; a name that two interfaces have is that of the first, and else whole."""
     found: dict[str, Variant] = {}
     for interface in hosted.interfaces:
         for name, value in hosted.variants(interface.name, fds, careful=True).items():

@@ -93,25 +93,28 @@ class Int(Type):
     signed: bool = True
     low: int | None = None
     high: int | None = None
+    bounds: tuple[int, int] = field(init=False, repr=False, compare=False)
+    """Smallest and largest allowed value, the width included."""
+
+    def __post_init__(self) -> None:
+        least, most = (-(1 << self.bits - 1), (1 << self.bits - 1) - 1) if self.signed else (0, (1 << self.bits) - 1)
+        low, high = (least if self.low is None else self.low), (most if self.high is None else self.high)
+        object.__setattr__(self, "bounds", (max(least, low), min(most, high)))
 
     @property
     def name(self) -> str:
         return f"{'i' if self.signed else 'u'}{self.bits}"
 
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """Smallest and largest allowed value, the width included."""
-        least, most = (-(1 << self.bits - 1), (1 << self.bits - 1) - 1) if self.signed else (0, (1 << self.bits) - 1)
-        return max(least, least if self.low is None else self.low), min(most, most if self.high is None else self.high)
-
     def convert(self, value: Any) -> int:
+        low, high = self.bounds
+        if type(value) is int and low <= value <= high:
+            return value
         if isinstance(value, bool):
             raise refuse(value, "int")
         try:
             number = int(operator.index(value))
         except TypeError:
             raise refuse(value, "int") from None
-        low, high = self.bounds
         if not low <= number <= high:
             raise OutOfRange(f"{short(number)} is not within {low} and {high} ({self.name})")
         return number

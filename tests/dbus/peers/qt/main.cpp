@@ -52,6 +52,14 @@ static QVariant meant(const QJsonObject &given)
 
 static QJsonValue told(const QVariant &value);
 
+static QJsonObject told(const QVariantMap &map)
+{
+    QJsonObject entries;
+    for (auto entry = map.cbegin(); entry != map.cend(); ++entry)
+        entries[entry.key()] = told(entry.value());
+    return entries;
+}
+
 static QJsonValue read(const QDBusArgument &argument)
 {
     const QString type = argument.currentSignature();
@@ -72,13 +80,8 @@ static QJsonValue read(const QDBusArgument &argument)
             counts[entry.key()] = entry.value();
         return counts;
     }
-    if (type == "a{sv}") {
-        QJsonObject entries;
-        const QVariantMap map = qdbus_cast<QVariantMap>(argument);
-        for (auto entry = map.cbegin(); entry != map.cend(); ++entry)
-            entries[entry.key()] = told(entry.value());
-        return entries;
-    }
+    if (type == "a{sv}")
+        return told(qdbus_cast<QVariantMap>(argument));
     return QStringLiteral("opaque ") + type;
 }
 
@@ -215,7 +218,7 @@ private Q_SLOTS:
     }
     void changed(const QString &, const QVariantMap &values, const QStringList &)
     {
-        say({{"event", "changed"}, {"values", told(QVariantList{values})[0]}});
+        say({{"event", "changed"}, {"values", told(values)}});
     }
 
 private:
