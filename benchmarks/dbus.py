@@ -31,7 +31,20 @@ def _options(*, bus: bool, **more: Any) -> dict[str, Any]:
 
 
 LISTENED: Final = {
-    "bus-everywire": Peer("fanout_dbus_everywire", _BOTH, "published object, replicas", _OURS, _options(bus=True)),
+    "bus-everywire": Peer(
+        "fanout_dbus_everywire",
+        _BOTH,
+        "published object, and replicas that are made to have a connection each",
+        _OURS,
+        _options(bus=True, shared=False),
+    ),
+    "bus-everywire-shared": Peer(
+        "fanout_dbus_everywire",
+        _BOTH,
+        "the same as it is without that: replicas of one thread share their connection to a bus",
+        _OURS,
+        _options(bus=True, shared=True),
+    ),
     "bus-session": Peer("fanout_dbus_session", _BOTH, "Connection.emit and match", _OURS, _options(bus=True)),
     "bus-dbus-fast": Peer(
         "fanout_dbus_fast",

@@ -234,7 +234,8 @@ def report(plan: Plan, samples: Sequence[Sample], facts: dict[str, str], suite: 
 
 
 def _table(plan: Plan, samples: Sequence[Sample], placement: str, suite: Suite) -> str:
-    heads = ("to replicas", "peer", "what", "deliveries/s", f"x {suite.base}", "paced p50 us", "p99 us", "foreign", "rounds")
+    against = f"x {suite.base}"
+    heads = ("to replicas", "peer", "what", "deliveries/s", against, "paced p50 us", "p99 us", "foreign", "rounds")
     rows = [
         _row(samples, Case(peer, shape, placement), kind, suite.base)
         for kind in ("property", "signal")

@@ -111,7 +111,8 @@ class Report:
     ) -> Report:
         """Work out the rows of a run that ended just now on this machine."""
         packages = sorted({package for peer in plan.peers for package in ENTRIES[peer].packages})
-        rows = [_row(outcomes, peer, placement, tuple(bases.values())) for placement in plan.placements for peer in plan.peers]
+        against = tuple(bases.values())
+        rows = [_row(outcomes, peer, placement, against) for placement in plan.placements for peer in plan.peers]
         return cls(plan, outcomes, rows, machine.facts(), machine.versions(packages), suite, bases)
 
     def markdown(self) -> str:

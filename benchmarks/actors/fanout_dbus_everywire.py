@@ -1,4 +1,8 @@
-"""everywire in the second part of the suite `dbus`: one published meter, and as many replicas as connections."""
+"""everywire in the second part of the suite `dbus`: one published meter, and its replicas.
+
+Replicas of one thread share their connection to a bus. Where each is to have one of its own, as listeners of the other
+peers have, they are given addresses that differ: behind the bus each names a second place, which nobody ever asks.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,20 @@ from benchmarks.actors.fanout_everywire import Meter
 from benchmarks.actors.hearing import Audience
 from benchmarks.actors.loops import run_on
 from benchmarks.actors.telling import publish
-from benchmarks.buses import start_bus
+from benchmarks.buses import bus_address, start_bus
 from benchmarks.peers.dbus_everywire import at_peer, on_bus
 from everywire import Limits, Node, connect
 
 _UNBOUNDED: Final = 1 << 30
 
 
-def _url(stage: Stage) -> str:
-    return on_bus(stage.directory) if stage.options["bus"] else at_peer(stage.directory)
+def _url(stage: Stage, number: int = 0) -> str:
+    if not stage.options["bus"]:
+        return at_peer(stage.directory)
+    url = on_bus(stage.directory)
+    if stage.options["shared"] or not number:
+        return url
+    return url.replace("session", f"{bus_address(stage.directory)};unix:path=/nowhere/{number}")
 
 
 async def _publish(stage: Stage) -> None:
@@ -46,9 +55,8 @@ async def _subscribe(stage: Stage) -> None:
         stage.done()
 
     async with AsyncExitStack() as connections:
-        for replica in audience.replicas:
-            # Each has a node of its own, for the replicas of one node share their connection to a bus.
-            meter = await connections.enter_async_context(connect(_url(stage), "meter", Meter))
+        for number, replica in enumerate(audience.replicas, 1):
+            meter = await connections.enter_async_context(connect(_url(stage, number), "meter", Meter))
             Meter.value.on_change(meter, replica.hear)
             meter.ticked.connect(replica.hear)
         stage.obey_in_loop(obey)

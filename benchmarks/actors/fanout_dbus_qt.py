@@ -1,6 +1,5 @@
 """QtDBus in the second part of the suite `dbus`: signals made as QDBusMessage, on a bus and to each peer."""
 
-# ruff: noqa: N802  slots are called as D-Bus calls them
 from __future__ import annotations
 
 import os

@@ -62,7 +62,7 @@ async def _subscribe(stage: Stage) -> None:
     kept: list[Any] = []
     for replica in audience.replicas:
         meter = Meter.new_proxy(SERVICE, METER, sd_bus_open_user())
-        kept += [meter, asyncio.create_task(_hear(meter, replica.hear)), asyncio.create_task(_watch(meter, replica.hear))]
+        kept += [meter, *map(asyncio.create_task, (_hear(meter, replica.hear), _watch(meter, replica.hear)))]
         await asyncio.sleep(0)  # each sends its match rule,
         await meter.dbus_ping()  # so the bus has them when this is answered
 

@@ -19,7 +19,7 @@ async def rest() -> None:
 async def publish(
     stage: Stage, tell: Mapping[str, Tell], pause: Callable[[], Awaitable[None]] = rest, most: int = 1 << 30
 ) -> None:
-    """Obey, for ever. *tell* has what tells a number, by kind; *pause* is awaited after *most* of them at the latest."""
+    """Obey, for ever. *tell* has what tells a number, by kind; *pause* is awaited after *most* of them or fewer."""
     orders: asyncio.Queue[Order] = asyncio.Queue()
     stage.obey_in_loop(orders.put_nowait)
     while True:

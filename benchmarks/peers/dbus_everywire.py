@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
-import asyncio
-
 import uvloop
 
-from benchmarks.buses import SERVICE, bus_socket, start_bus
+from benchmarks.buses import SERVICE, bus_address, start_bus
 from benchmarks.loops import AwaitedCalls, BlockingCalls, LoopFactory, awaited, blocking
 from benchmarks.peer import Peer, Ready
 from everywire import Node, Object, connect, i32, slot, sync
@@ -28,8 +28,9 @@ class Counter(Object):
 
 
 def on_bus(directory: Path) -> str:
-    """The URL of a service on the sample's bus."""
-    return f"dbus:unix:path={bus_socket(directory)}?service={SERVICE}"
+    """The URL of a service on the sample's bus, which is the session's: there everybody may hear what is told."""
+    os.environ["DBUS_SESSION_BUS_ADDRESS"] = bus_address(directory)
+    return f"dbus:session?service={SERVICE}"
 
 
 def at_peer(directory: Path) -> str:

@@ -21,7 +21,8 @@ XML = f"""<node>
 <interface name="{HEATER}">
   <annotation name="org.gtk.GDBus.DocString" value="Makes it warm."/>
   <method name="Boost">
-    <arg type="q" name="minutes" direction="in"/><arg type="s" name="note" direction="in"/><arg type="x" direction="out"/>
+    <arg type="q" name="minutes" direction="in"/><arg type="s" name="note" direction="in"/>
+    <arg type="x" direction="out"/>
   </method>
   <method name="Options">
     <arg type="a{{sv}}" name="options" direction="in"/><arg type="v" name="extra" direction="in"/>
@@ -107,7 +108,7 @@ class Heater:
         return Answer("s", value.signature)
 
     def do_size(self, call: Message, index: int) -> Answer:
-        with open(call.fds[index].take(), "rb") as file:
+        with os.fdopen(call.fds[index].take(), "rb") as file:
             return Answer("t", len(file.read()))
 
     def do_refuse(self, call: Message) -> None:

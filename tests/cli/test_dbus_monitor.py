@@ -117,11 +117,11 @@ def test_where_monitors_are_not_allowed_signals_to_all_are_shown(start: Start, c
     with heater(own_bus.address, NAME):
         monitor = start("monitor", f"dbus:{own_bus.address}", NAME, "-n", "2")
         told = monitor.process.stderr.readline()
-        assert told.startswith(f"everywire: the bus at {own_bus.address} does not let this user monitor it (")
-        assert told.endswith("): only signals to all are shown; root may see all\n")
+        assert told.startswith(f"everywire: the bus at {own_bus.address} does not let this user monitor it: ")
+        assert told.endswith(": only signals to all are shown; root may see all\n")
         while not select.select([monitor.process.stdout], [], [], 0.2)[0]:
             call(own_bus, "org.acme.Heater1.Boost", "uint16:5", "string:x")
-        assert f"signal :1.N → all  {PATH} org.acme.Heater1.Fired(33.5, \"x\")" in without_times([monitor.line()])
+        assert f'signal :1.N → all  {PATH} org.acme.Heater1.Fired(33.5, "x")' in without_times([monitor.line()])
         call(own_bus, "org.acme.Heater1.Toggle")
         monitor.end()
         assert monitor.code == Exit.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -13,12 +14,16 @@ import pytest
 from click.testing import Result
 
 import everywire.cli.dbus.walking
-from everywire.cli.dbus.walking import Found
+from everywire.cli.dbus.addresses import parse
+from everywire.cli.dbus.services import _no_bus
 from everywire.cli.dbus.trees import lines
+from everywire.cli.dbus.walking import Found
 from everywire.cli.exits import Exit
 from everywire.dbus.introspection import Interface
+from everywire.errors import LinkError
 from tests.cli.conftest import NO_BUS
 from tests.cli.heaters import heater
+from tests.cli.hosts import hosting
 from tests.dbus import lab
 
 Cli = Callable[..., Result]
@@ -166,7 +171,7 @@ def test_long_paths_and_narrow_terminals_put_interfaces_below(monkeypatch: pytes
 # -------------------------------------------------------------------------------------------------------------- show
 def test_show_of_an_object_has_every_interface(cli: Cli) -> None:
     shown = good(cli("show", f"dbus:session?service={NAME}", "/org/acme/Heater"))
-    assert shown.startswith(f"/org/acme/Heater of {NAME}\n\norg.acme.Heater1\nMakes it warm.\n\nProperties\n  level: f64, ")
+    assert shown.startswith(f"/org/acme/Heater of {NAME}\n\norg.acme.Heater1\nMakes it warm.\n\nProperties\n  level: ")
     assert "  heater_state: u32, named State there\n" in shown
     assert "  boost(minutes: u16, note: str) -> i64\n" in shown
     assert "\n\norg.acme.Fan1\n\nProperties\n  speed: tuple[i32, i32], writable\n" in shown
@@ -264,6 +269,29 @@ def test_other_buses_that_are_not_there_are_told(cli: Cli, tmp_path: Path) -> No
 )
 def test_wrong_usage_says_what_to_do(cli: Cli, words: list[str], message: str) -> None:
     assert message in bad(cli(*words), Exit.USAGE)
+
+
+def test_a_place_that_is_not_for_us_is_told_apart_from_one_where_nobody_is(tmp_path: Path) -> None:
+    error = LinkError("no")
+    error.__cause__ = PermissionError(errno.EACCES, "Permission denied")
+    for url in ("dbus:session", f"dbus+local:{tmp_path}/peer"):
+        said = str(_no_bus(parse(url), error))
+        assert said.endswith("Permission denied; it, or a folder on the way to it, is not for this user")
+
+
+def test_a_program_that_listens_by_itself_is_no_bus(cli: Cli) -> None:
+    with hosting("lab.py", "dbus+local") as url:
+        path = url.partition(":")[2]
+        said = bad(cli("get", f"dbus:unix:path={path}?service=org.acme.Plant", "lab"), Exit.NO_CONNECTION)
+    assert f"{path} is no message bus: a program that listens by itself, without a bus, has an address such as" in said
+
+
+def test_in_a_tree_the_refusal_of_a_bus_is_short(cli: Cli, own_bus: lab.Bus) -> None:
+    no_introspection = '<deny send_interface="org.freedesktop.DBus.Introspectable"/>'
+    own_bus.rule("no-look", f'<policy context="mandatory">{no_introspection}</policy>')
+    with heater(own_bus.address, NAME):
+        shown = good(cli("tree", f"dbus:{own_bus.address}"))
+    assert "  /  (the policy of the bus does not allow it to this user)\n" in shown
 
 
 def test_an_unknown_service_is_answered_with_near_names(cli: Cli) -> None:

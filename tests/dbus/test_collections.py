@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -25,6 +26,7 @@ from everywire import (
     u32,
 )
 from everywire.dbus import DBus, collection, interface, names
+from everywire.dbus.endpoint import shared
 from everywire.dbus.session import Answer, Connection, Variant
 from tests.conformance.plant import Heard, States
 from tests.dbus import lab
@@ -241,6 +243,14 @@ async def test_where_there_is_no_manager_or_nobody_is_said(bus: str) -> None:
     with pytest.raises(LinkError, match="is not there"):
         async with collection(url(bus), Lamp, timeout=0.2):
             pass
+    with pytest.raises(LinkError, match="is not there: "):  # one attempt
+        async with collection(url(bus), Lamp, timeout=0):
+            pass
+    with pytest.raises(LinkError, match="there is no such socket"):
+        async with collection(f"dbus:unix:path={tempfile.gettempdir()}/ew-nowhere?service=org.acme.Lamp", Lamp, timeout=0):
+            pass
+    async with racked(bus), collection(url(bus), Lamp, timeout=0) as lamps:
+        assert lamps
     with pytest.raises(AddressError, match="which service"):
         async with collection(f"dbus:{bus}", Lamp):
             pass
@@ -321,6 +331,19 @@ async def test_all_names_are_followed_where_no_pattern_is_given(bus: str) -> Non
             if change.name == "org.acme.any":
                 break
         assert not any(name.startswith(":") for name in found.owners)
+
+
+async def test_names_can_be_read_without_a_block(bus: str) -> None:
+    async with await Connection.open(bus) as one:
+        await one.request_name("org.acme.alone")
+        changes = aiter(names(f"dbus:{bus}", "org.acme.alone"))
+        assert await anext(changes) == ("org.acme.alone", "", one.unique_name)
+        await one.release_name("org.acme.alone")
+        async for name, old, new in changes:
+            assert (name, old, new) == ("org.acme.alone", one.unique_name, "")
+            break
+        await changes.aclose()  # type: ignore[attr-defined]
+    assert not shared._SLOTS
 
 
 async def test_a_bus_that_is_lost_has_no_names_until_it_is_back(own_bus: lab.Bus) -> None:

@@ -14,9 +14,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from everywire.dbus.codec import Kind, Message, Variant, decode_message, encode_message, frame_size
+from everywire.dbus.codec import Kind, Message, Variant, decode_message, decode_plain, encode_message, frame_size
+from everywire.dbus.codec.message import _template
+from everywire.dbus.codec.names import _check_path
 from everywire.errors import RemoteProtocolError
 from tests.dbus.libdbus import Opinion, opinion
+from tests.laws.dbus import write_message
 
 PACKAGE: Final = "dbus-tests"
 
@@ -76,14 +79,23 @@ def test_every_invalid_message_of_debian_is_refused(file: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------- damaged messages
 def verdict(data: bytes) -> Message | RemoteProtocolError | None:
-    """What we make of bytes: a message, why not, or None for one that is not there yet or of a kind nobody knows."""
+    """What we make of bytes: a message, why not, or None for one that is not there yet or of a kind nobody knows.
+
+    The short way leads nowhere, or to the same message.
+    """
     if len(data) < 16:
         return None
+    found: Message | RemoteProtocolError | None
+    short = decode_plain(b"any" + data, 3, 3 + len(data))
     try:
         size = frame_size(data)
-        return decode_message(data[:size]) if size <= len(data) else None
+        found = decode_message(data[:size]) if size <= len(data) else None
     except RemoteProtocolError as error:
-        return error
+        found = error
+    if short is not None:
+        size = frame_size(data)
+        assert repr(short) == repr((found, 3 + size))  # by their text, as NaN equals nothing
+    return found
 
 
 def header_of(message: Message) -> dict[str, Any]:
@@ -261,3 +273,25 @@ def test_sizes_beyond_the_protocol_are_refused_before_anything_is_kept(size: int
     agree(built(1, [PATH, MEMBER, field(8, "g", b"\x02ax\0")], body))
     agree(struct.pack("<cBBBIII", b"l", 1, 0, 1, size, 1, 0))
     agree(struct.pack("<cBBBIII", b"l", 1, 0, 1, 0, 1, size))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_short_way_is_taken_by_what_we_write(kind: Kind) -> None:
+    names = {"path": "/a", "interface": "a.b", "member": "M", "error_name": "a.E"}
+    answered = 7 if kind in (Kind.RETURN, Kind.ERROR) else 0
+    message = Message(kind=kind, serial=9, reply_serial=answered, signature="si", body=("x", 1), **names)
+    frame = encode_message(message, 9)
+    assert decode_plain(frame, 0, len(frame)) == (message, len(frame))
+    assert decode_plain(frame + frame, len(frame), 2 * len(frame)) == (message, 2 * len(frame))
+    assert decode_plain(frame, 0, len(frame) - 1) is None
+
+
+def test_long_headers_are_read_but_not_remembered() -> None:
+    """A stranger may send thousands of them, each as long as a message may be."""
+    before = _template.cache_info().currsize, _check_path.cache_info().currsize
+    for length in range(2000, 2010):
+        message = Message(kind=Kind.CALL, serial=1, path="/" + "a" * length, member="M")
+        frame = write_message(message, 1, "<")
+        assert decode_plain(frame, 0, len(frame)) is None
+        assert decode_message(frame) == message
+    assert (_template.cache_info().currsize, _check_path.cache_info().currsize) == before

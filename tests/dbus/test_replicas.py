@@ -19,6 +19,7 @@ from everywire import (
     Fault,
     LocalProtocolError,
     ModelError,
+    Node,
     Object,
     Property,
     SignatureMismatch,
@@ -33,6 +34,7 @@ from everywire import (
 )
 from everywire.dbus import UnixFd, interface, refresh
 from everywire.dbus.session import Answer, Variant
+from everywire.runtime.wires import wire_of
 from tests.conformance.plant import Heard
 from tests.dbus.services import INTERFACE, PATH, SERVICE, Service, Thing, lamp, serving
 
@@ -127,8 +129,6 @@ async def test_refreshing_something_else_is_refused() -> None:
 
 @asynccontextmanager
 async def connect_memory() -> AsyncIterator[Any]:
-    from everywire import Node
-
     async with Node() as node:
         node.publish(Lamp(), "lamp")
         await node.serve("memory:lamp")
@@ -332,6 +332,36 @@ async def test_all_interfaces_of_an_object_are_one_replica(bus: str) -> None:
             assert "brightness" not in contract_of(meter).members
             thing.set("Watts", Variant("d", 8.0), "org.acme.Meter1")
             assert await type(room).watts.wait_for(room, lambda value: value == 8.0) == 8.0
+
+
+async def test_a_session_tells_contracts_without_attaching(bus: str) -> None:
+    async with serving(bus) as service, Node() as node:
+        lamp(service)
+        session = await wire_of(url(bus)).open(node)
+        try:
+            assert session.offered is None, "it is no host of everywire, and says nothing of its objects"
+            contract = await session.contract(".")
+            assert (contract.name, contract.members["info"].wire_name) == ("Lamp", "Info")
+            assert str(contract.members["info"]) == "slot info() -> tuple[i32, str]"
+            with pytest.raises(Fault) as caught:
+                await session.contract("attic")
+            assert caught.value.code is Code.NOT_FOUND
+        finally:
+            await session.close()
+
+
+async def test_the_bus_itself_is_an_object(each_bus: str) -> None:
+    there = f"dbus:{each_bus}?service=org.freedesktop.DBus&path=/org/freedesktop/DBus"
+    async with connect(there, ".") as daemon, serving(each_bus):
+        assert SERVICE in await daemon.list_names()
+        changes = Heard()
+        daemon.name_owner_changed.connect(lambda name, old, new: changes(name))
+        async with serving(each_bus, "org.acme.Other"):
+            while "org.acme.Other" not in changes.items:
+                await changes.count(len(changes.items) + 1)
+        with pytest.raises(Fault) as caught:
+            await daemon.get_name_owner("org.acme.Nobody")
+        assert caught.value.code is Code.UNAVAILABLE
 
 
 # --------------------------------------------------------------------------------------------- classes that fit

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from everywire.dbus.session import BUS, Answer, Connection, Kind, Match, Message, MessageStream, UnixFd
+from everywire.dbus.session import BUS, Answer, Connection, Kind, Match, Message, MessageStream, UnixFd, serve_peers
 from everywire.errors import Code, Fault, LinkError, ModelError
 from tests.dbus import lab, tools
 from tests.dbus.programs import INTERFACE, PATH, SERVICE, peer
@@ -45,6 +45,24 @@ async def test_a_service_that_never_answers_is_named_when_the_time_is_over(each_
         assert fault.code is Code.DEADLINE_EXCEEDED
         assert HOLE in fault.message
         assert fault.may_have_run is not False
+
+
+async def test_a_bus_that_hangs_up_on_us_and_a_place_that_is_no_bus_are_told(folder: Path) -> None:
+    """A session's bus does not say a word to other users; a peer may even give a name."""
+    address = f"unix:path={folder}/none"
+    ways: list[Callable[[Connection], Callable[[Message], Answer | None]]] = [
+        lambda peer: lambda call: peer.abort(),
+        lambda peer: lambda call: Answer("s", ":1.1"),
+    ]
+    for answers, words in zip(ways, ("hung up after the login: buses do so with", "is no message bus: "), strict=True):
+        server = await serve_peers(address, lambda peer: void(peer.handle("/", answers(peer), subtree=True)))
+        with pytest.raises(LinkError, match=f"none {words}"):
+            await Connection.open(address)
+        await server.close()
+
+
+def void(_: object) -> None:
+    """Take what is not needed."""
 
 
 async def test_a_late_answer_disturbs_nobody(each_bus: str) -> None:

@@ -135,6 +135,7 @@ def kernel(folder: Path) -> Iterator[Callable[[str], str]]:
 
 def test_every_example_is_run_by_a_test() -> None:
     others = {"thermostat_host", "thermostat_client", "script", "notebook_cell"}
+    others |= {path.stem for path in EXAMPLES.glob("dbus_*.py")}  # by tests/dbus/test_examples.py
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {*OUTPUT, *others}
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from everywire import ModelError, RemoteProtocolError
 from everywire.dbus.codec import Kind, Message, Variant, decode_message, encode_message, frame_size, marshal
 from everywire.dbus.codec.bodies import read_body
-from everywire.dbus.engine import Authenticated, Broken, Engine, Oversized, Refused, Unreadable
+from everywire.dbus.engine import MOST_DESCRIPTORS, Authenticated, Broken, Engine, Oversized, Refused, Unreadable
 from tests.laws.dbus import (
     BODIES,
     FRAMES,
@@ -164,9 +164,9 @@ def test_a_line_without_end_breaks_the_authentication(subject: Any) -> None:
 
 def test_descriptors_that_no_message_announces_break_the_link() -> None:
     engine = ready()
-    engine.receive_descriptors(range(64))
+    engine.receive_descriptors(range(MOST_DESCRIPTORS))
     assert engine.receive_data(encode_message(CALL, 1))
-    engine.receive_descriptors([64])
+    engine.receive_descriptors([MOST_DESCRIPTORS])
     (_, event) = engine.receive_data(encode_message(CALL, 2))
     assert type(event) is Broken
 

@@ -27,6 +27,9 @@ from everywire.cli.tokens import token_verbs
 SHELLS: Final = ("bash", "zsh", "fish")
 
 url_argument: Final = click.argument("url", shell_complete=offered("urls"))
+signature_option: Final = click.option(
+    "--signature", metavar="SIG", help="Of D-Bus: types of the values, such as ds, where nobody tells."
+)
 bus_argument: Final = click.argument("url", shell_complete=offered("buses"))
 object_argument: Final = click.argument("object_name", metavar="OBJECT", shell_complete=offered("objects"))
 
@@ -197,10 +200,19 @@ def set_verb(url: str, object_name: str, name: str, words: str, *, json: bool, t
 @object_argument
 @click.argument("slot", shell_complete=offered("slots"))
 @click.argument("words", metavar="[VALUE|NAME=VALUE]...", nargs=-1, shell_complete=offered("arguments"))
+@signature_option
 @count_option
 @remote_options
 def call_verb(
-    url: str, object_name: str, slot: str, words: Sequence[str], *, count: int | None, json: bool, timeout: float
+    url: str,
+    object_name: str,
+    slot: str,
+    words: Sequence[str],
+    *,
+    signature: str | None,
+    count: int | None,
+    json: bool,
+    timeout: float,
 ) -> None:
     """Call a slot and print its result.
 
@@ -210,11 +222,40 @@ def call_verb(
     from everywire.cli.looping import run
     from everywire.cli.reaching import Target
 
+    target = Target(url, object_name, timeout, json)
     if is_dbus(url) and is_path(object_name):
-        from everywire.cli.dbus.verbs import call
-    else:
-        from everywire.cli.remote import call
-    run(call(Target(url, object_name, timeout, json), slot, words, count=count))
+        from everywire.cli.dbus.verbs import call as call_on_bus
+
+        run(call_on_bus(target, slot, words, count=count, signature=signature))
+        return
+    from everywire.cli.remote import call
+
+    if signature is not None:
+        raise click.UsageError("--signature is for methods at a path of D-Bus: others tell what they take")
+    run(call(target, slot, words, count=count))
+
+
+@everywire.command("emit", cls=WithNumbers, context_settings={"ignore_unknown_options": True})
+@bus_argument
+@click.argument("path")
+@click.argument("signal", metavar="INTERFACE.SIGNAL")
+@click.argument("words", metavar="[VALUE]...", nargs=-1)
+@signature_option
+@click.option("--to", metavar="NAME", default="", help="Send it to this one only.")
+@debug_option
+def emit_verb(url: str, path: str, signal: str, words: Sequence[str], *, signature: str | None, to: str) -> None:
+    r"""Send a signal to everybody on a D-Bus. Without --signature its values are texts.
+
+    \b
+    everywire emit dbus:session /org/acme/Plant org.acme.Plant1.Overheated 40.5 attic --signature ds
+    """
+    from everywire.cli.looping import run
+    from everywire.cli.reaching import Target
+
+    need_dbus("emit", url, "everywire call")
+    from everywire.cli.dbus.verbs import emit
+
+    run(emit(Target(url, path, 0.0, json=False), signal, words, signature=signature, to=to))
 
 
 @everywire.command("watch")

@@ -91,7 +91,7 @@ def python_verb(source: str, object_name: str, names: Sequence[str], file: str |
         node, told = run(_introspected(source, object_name, timeout))
     else:
         node, told = _parsed(source), "" if source == "-" else Path(source).name
-    _put(python_source(_own_interfaces(node, source, names), told), file)
+    _put(python_source(_own_interfaces(node, told or source, names), told), file)
 
 
 @gen_verbs.command("dbus-policy")
@@ -197,12 +197,14 @@ def _parsed(source: str) -> Node:
 async def _introspected(url: str, name: str, timeout: float) -> tuple[Node, str]:
     """Return what the object *name* at *url* tells of itself, and what to call it."""
     from everywire.cli.dbus.addresses import parse
+    from everywire.cli.dbus.objects import look
     from everywire.cli.dbus.services import reached
     from everywire.dbus.wire.names import path_of
 
     where = parse(url)
     path = path_of(name, where.base)
     async with reached(where, timeout) as service:
+        await look(service, path)  # or an error that names the near ones
         return await service.introspect(path), f"{service.title} {path}"
 
 

@@ -44,11 +44,13 @@ def styled(text: str, **style: Any) -> str:
     return click.style(text, **style)
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
-    """Print *rows* under *heads*; the columns *numbers* are aligned at the right."""
+def print_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = (), whole: str = ""
+) -> None:
+    """Print *rows* under *heads*; the columns *numbers* are aligned at the right, *whole* is not broken."""
     rows = [[visible(cell) for cell in row] for row in rows]
     if on_terminal():
-        _print_rich(heads, rows, numbers)
+        _print_rich(heads, rows, numbers, whole)
     else:
         print("\n".join(plain_table(heads, rows, numbers=numbers)), flush=True)
 
@@ -66,7 +68,7 @@ def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers:
     ]
 
 
-def _print_rich(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> None:
+def _print_rich(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str], whole: str) -> None:
     try:
         from rich import box
         from rich.console import Console
@@ -76,7 +78,8 @@ def _print_rich(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Se
         raise MissingExtra("cli") from error
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for head in heads:
-        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
+        right, unbroken = head in numbers, head == whole
+        table.add_column(head, justify="right" if right else "left", overflow="fold", no_wrap=unbroken)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # not markup: [bold] is what somebody wrote
     Console(color_system="auto" if in_colour() else None).print(table)

@@ -28,8 +28,8 @@ MOST_LINE: Final = 16 * 1024
 """Bytes of a line of the authentication."""
 MOST_ATTEMPTS: Final = 8
 """Attempts that a client has to authenticate."""
-MOST_DESCRIPTORS: Final = 64
-"""Descriptors that wait for their message; beyond, the peer sends more than it announces."""
+MOST_DESCRIPTORS: Final = 253
+"""Descriptors that wait for their message: as many as the kernel lets travel with one (SCM_MAX_FD)."""
 
 
 class Authenticated(msgspec.Struct, frozen=True):
@@ -45,6 +45,12 @@ class Oversized(msgspec.Struct, frozen=True):
 
     head: Message
     size: int
+
+
+class Overlong(msgspec.Struct, frozen=True):
+    """A message with a header that is too large to be read, which a bus let through; it was passed by."""
+
+    error: RemoteProtocolError
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -84,6 +90,8 @@ class Engine:
         bus: bool = False,
     ) -> None:
         self.max_frame = max_frame
+        self.most_descriptors = 0
+        """Descriptors that may wait for the rest of their message; none before both ends agreed to pass any."""
         self.serial = 0
         """The number of the last message that was sent."""
         self._bus = bus
@@ -148,7 +156,7 @@ class Engine:
                 self._messages(data, events)
             else:
                 self._take(data, events)
-            if len(self._came) > MOST_DESCRIPTORS:
+            if len(self._came) > self.most_descriptors:
                 raise RemoteProtocolError(f"{len(self._came)} file descriptors came that no message announces")
         except RemoteProtocolError as error:
             self._broken = True
@@ -193,6 +201,7 @@ class Engine:
             if done is not None:
                 events.append(done)
                 self._handshake = handshake = None
+                self.most_descriptors = MOST_DESCRIPTORS if done.descriptors else 0
 
     def _messages(self, data: bytes, events: list[Any]) -> None:
         """Cut messages out of *data*, which begins with one; keep the rest."""
@@ -244,19 +253,24 @@ class Engine:
         """Return what is left of a malformed message that somebody sent through a bus; a peer's breaks the link."""
         if not self._bus:
             raise error
-        head = read_head(frame, self._came)
+        head = read_head(frame, self._came, lacking=True)
         return None if head is None else Unreadable(head, error)
 
     def _pass_by(self, data: bytes, size: int, events: list[Any]) -> int:
         """Tell about a message that is too large once its header is there; return how much of it *data* holds."""
         needed = head_size(data)
         if needed > self.max_frame:
-            raise RemoteProtocolError(f"a message whose header alone has {needed} bytes; {self.max_frame} are allowed")
-        if len(data) < needed:
+            allowed = f"{self.max_frame} are allowed"
+            error = RemoteProtocolError(f"a message whose header alone has {needed} bytes; {allowed}")
+            if not self._bus:
+                raise error
+            # Nobody can be answered. Descriptors come with the first byte of their message, and before the next one.
+            self._came.clear()
+            events.append(Overlong(error))
+        elif len(data) < needed:
             self._need = needed
             return 0
-        head = read_head(data, self._came)
-        if head is not None:
+        elif (head := read_head(data, self._came)) is not None:
             events.append(Oversized(head, size))
         here = min(size, len(data))
         self._skip = size - here

@@ -220,7 +220,7 @@ def _check_numbers(cls_name: str, members: Mapping[str, Member]) -> None:
 def check_type_names(contracts: list[Contract]) -> None:
     """Raise ModelError when two different structs or enums of *contracts*, published on one node, share a name."""
     found: dict[str, type] = {}
-    for contract in contracts:
+    for contract in dict.fromkeys(contracts):  # a node has many objects of few classes
         for member in contract.members.values():
             for node in named_types(member):
                 if found.setdefault(node.name, node.cls) is not node.cls:

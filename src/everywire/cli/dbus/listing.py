@@ -37,7 +37,7 @@ async def list_on_bus(url: str, *, timeout: float, json: bool, unique: bool, act
             ]
         )
     else:
-        print_table(("OBJECT", "CLASS", "DESCRIPTION"), rows)
+        print_table(("OBJECT", "CLASS", "DESCRIPTION"), rows, whole="OBJECT")
     tell_cut(found, url)
     if not objects:
         print(f"everywire: {service.title} shows no objects that you may see", file=sys.stderr)

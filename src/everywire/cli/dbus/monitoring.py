@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from everywire.cli.dbus.addresses import BusUrl, parse
 from everywire.cli.dbus.raw import plain, shown
-from everywire.cli.dbus.services import on_bus
+from everywire.cli.dbus.services import is_refused_by_bus, on_bus
 from everywire.cli.looping import needing_a_reader
 from everywire.cli.printing import print_json, styled
 from everywire.dbus.codec import INTERACTIVE, NO_AUTO_START, NO_REPLY, check_bus_name
@@ -61,7 +61,8 @@ async def _listening(connection: Connection, url: BusUrl, rules: Sequence[Match]
         if rules and not signals:
             advice = f"only who may monitor {url.place}, such as root, sees calls"
             raise Fault(fault.code, f"{fault.message}: {advice}") from fault
-        why = f"{url.place} does not let this user monitor it ({fault.message})"
+        reason = "" if is_refused_by_bus(fault) else f" ({fault.message})"
+        why = f"{url.place} does not let this user monitor it{reason}"
         print(f"everywire: {why}: only signals to all are shown; root may see all", file=sys.stderr, flush=True)
         return await _signals(connection, signals or [Match()])
 

@@ -45,7 +45,7 @@ async def list_names(url: BusUrl, *, timeout: float, json: bool, unique: bool, a
     rows = [
         (
             holder.name,
-            holder.owner or "-",
+            "itself" if holder.owner == holder.name else holder.owner or "-",
             "" if holder.pid is None else str(holder.pid),
             holder.process,
             holder.user or ("" if holder.uid is None else str(holder.uid)),
@@ -53,7 +53,7 @@ async def list_names(url: BusUrl, *, timeout: float, json: bool, unique: bool, a
         )
         for holder in found
     ]
-    print_table(("NAME", "OWNER", "PID", "PROCESS", "USER", "STARTABLE"), rows, numbers=("PID",))
+    print_table(("NAME", "OWNER", "PID", "PROCESS", "USER", "STARTABLE"), rows, numbers=("PID",), whole="NAME")
 
 
 async def holders(connection: Connection, *, unique: bool = False, activatable: bool = False) -> list[Holder]:

@@ -10,18 +10,20 @@ from everywire.cli.arguments import member_named, words_by_parameter
 from everywire.cli.dbus.raw import lifted, lowered, of_default
 from everywire.cli.dbus.services import ANSWER, PROPERTIES, Service, told
 from everywire.cli.exits import listed, suggestion
-from everywire.dbus.codec import NO_REPLY, Message, Variant, parse_signature
+from everywire.dbus.codec import NO_REPLY, Message, Variant, check_interface, check_member, parse_signature
 from everywire.dbus.introspection import Interface
 from everywire.dbus.wire.contracts import Place, python_name
 from everywire.dbus.wire.described import Description, described, is_common
 from everywire.dbus.wire.signatures import types_of_signature
 from everywire.errors import Code, Fault, ModelError
-from everywire.model import Contract, Kind, Member
+from everywire.model import Contract, Kind, Member, Parameter
 from everywire.model.contract import DEFAULT_TIMEOUT
 from everywire.model.description import read_description
 from everywire.transport.descriptors import UnixFd
 
 EVERYWIRE: Final = "org.everywire.Object1"
+UNKNOWN: Final = "?"
+"""The signature of an answer that nobody told of."""
 MOST_NEAR: Final = 8
 """Paths that an error names."""
 
@@ -113,10 +115,9 @@ class BusObject:
                 f"{self.path} has no interface {interface!r}; it has {listed(known)}.{suggestion(interface, known)}"
             )
         about: Description = self._common if is_common(interface) else self._own
-        members = {
-            here: about.contract.members[here] for here, place in about.places.items() if place.interface == interface
-        }
-        meant = [here for here in members if last in (here, about.places[here].name, python_name(about.places[here].name))]
+        there = {here: place.name for here, place in about.places.items() if place.interface == interface}
+        members = {here: about.contract.members[here] for here in there}
+        meant = [here for here, wire in there.items() if last in (here, wire, python_name(wire))]
         fitting = [here for here in meant if members[here].kind in kinds]
         member = member_named(Contract(interface, members), (fitting or meant or [last])[0], *kinds)
         return Found(member, about.places[member.name])
@@ -163,7 +164,7 @@ class BusObject:
         return await self.get(found) if place.readable else None
 
     async def call(self, found: Found, words: Sequence[str], *, timeout: float) -> Any:
-        """Call a method with the arguments that *words* mean; return its result, several as a list."""
+        """Call a method with the arguments that *words* mean; return its result, several as a list; raise Fault."""
         place, member = found.place, found.member
         body, fds = arguments(member, place, words)
         if place.no_reply:
@@ -212,6 +213,20 @@ def results(member: Member, answer: Message) -> Any:
     return None if not values else values[0] if len(values) == 1 else values
 
 
+def undescribed(name: str, kind: Kind, signature: str) -> Found:
+    """Return the member *name*, with its interface, whose arguments have *signature*; raise ModelError.
+
+    For those of which no introspection data tell.
+    """
+    interface, _, last = name.rpartition(".")
+    if not interface:
+        raise ModelError(f"{name!r} lacks its interface: one looks like org.acme.Thermostat1.Boost")
+    types = types_of_signature(signature)
+    parameters = tuple(Parameter(f"arg{number}", node) for number, node in enumerate(types))
+    place = Place(check_interface(interface), check_member(last), signature, result=UNKNOWN)
+    return Found(Member(kind, last, parameters), place)
+
+
 async def look(service: Service, path: str) -> BusObject:
     """Return the object at *path*; raise ModelError with near paths where there is none."""
     try:
@@ -235,7 +250,8 @@ async def _nothing_at(service: Service, path: str, why: str) -> ModelError:
         except Fault:
             continue
         near = [f"{above.rstrip('/')}/{inner.name}" for inner in node.nodes if inner.name]
-    there = f"below {above} there {'is' if len(near) == 1 else 'are'} {listed(near, MOST_NEAR)}" if near else "see 'everywire tree' for what it has"
+    is_are = "is" if len(near) == 1 else "are"
+    there = f"below {above} there {is_are} {listed(near, MOST_NEAR)}" if near else "'everywire tree' shows what it has"
     known = any(said in why.lower() for said in ("no such", "no object", "unknown object", "not found"))
     reason = f" ({why})" if why and not known else ""
     return ModelError(f"{service.title} has no object {path}{reason}; {there}.{suggestion(path, near)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ INTROSPECTABLE: Final = "org.freedesktop.DBus.Introspectable"
 PROPERTIES: Final = "org.freedesktop.DBus.Properties"
 ANSWER: Final = 25.0
 """Seconds within which a service answers, as elsewhere on D-Bus."""
+REFUSED_BY_BUS: Final = "the policy of the bus does not allow it to this user"
 AGAIN: Final = 0.1
 """Seconds between attempts to reach a bus that one waits for."""
 
@@ -170,7 +172,9 @@ def _no_bus(url: BusUrl, error: Exception) -> LinkError:
     cause = error.__cause__
     if not isinstance(cause, OSError) or not cause.errno:
         return error if isinstance(error, LinkError) else LinkError(str(error))
-    if url.address == "session":
+    if cause.errno in (errno.EACCES, errno.EPERM):
+        advice = "it, or a folder on the way to it, is not for this user"
+    elif url.address == "session":
         advice = "the login that started it may be over; 'dbus-run-session -- COMMAND' gives a command a bus of its own"
     elif url.address == "system":
         advice = "start it with 'systemctl start dbus'; containers often have none"
@@ -181,6 +185,11 @@ def _no_bus(url: BusUrl, error: Exception) -> LinkError:
     return LinkError(f"no connection to {url.place}: {os.strerror(cause.errno)}; {advice}")
 
 
+def is_refused_by_bus(error: Exception | None) -> bool:
+    """Return whether the bus, and not the service, refused a call: it says so at such length that it hides the rest."""
+    return isinstance(error, Fault) and "Rejected send" in error.message
+
+
 def told(service: Service, error: Exception) -> Exception:
     """Return *error*, which a call met, with the next step where there is one."""
     if not isinstance(error, Fault):
@@ -188,9 +197,9 @@ def told(service: Service, error: Exception) -> Exception:
     match error.code:
         case Code.DEADLINE_EXCEEDED if "disconnected" not in error.message:  # as buses say of who ended with the call
             return Fault(error.code, f"{error.message}: it runs and does not answer, or the method takes longer")
-        case Code.PERMISSION_DENIED if "Rejected send" in error.message:  # as buses say, and at length
-            advice = "the policy of the bus does not allow it to this user; another may, such as root"
-            return Fault(error.code, f"{advice} ({error.message})")
+        case Code.PERMISSION_DENIED if is_refused_by_bus(error):
+            advice = "another may, such as root; --debug shows its words"
+            return Fault(error.code, f"{REFUSED_BY_BUS}; {advice}")
         case Code.UNAVAILABLE if service.url.is_bus:
             return Fault(error.code, f"{service.title}: {error.message}")
         case _:

@@ -109,7 +109,7 @@ def _children(objects: Mapping[str, Found]) -> dict[str, list[str]]:
 def _drawn(path: str, children: Mapping[str, list[str]], stem: str, below: str) -> Iterator[tuple[str, str, str]]:
     """Yield what stands before each path, before further lines of it, and the path."""
     inner = sorted(children.get(path, ()))
-    yield stem, below + ("│  " if inner else "   ") if stem else "", path
+    yield stem, below + ("│  " if inner else "   "), path
     for place, child in enumerate(inner):
         last = place == len(inner) - 1
         yield from _drawn(child, children, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))

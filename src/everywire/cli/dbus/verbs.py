@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from everywire.cli.dbus.addresses import BusUrl, parse
-from everywire.cli.dbus.objects import BusObject, Found, look
+from everywire.cli.dbus.objects import UNKNOWN, BusObject, Found, arguments, look, undescribed
 from everywire.cli.dbus.raw import plain
-from everywire.cli.dbus.services import reached
+from everywire.cli.dbus.services import on_bus, reached
 from everywire.cli.exits import listed
 from everywire.cli.printing import print_json, print_table
 from everywire.cli.reaching import Target
 from everywire.cli.values import to_text
-from everywire.dbus.codec import Message
+from everywire.dbus.codec import NO_REPLY, Message, check_path
+from everywire.dbus.codec import Kind as MessageKind
 from everywire.dbus.wire.names import name_of, path_of
 from everywire.errors import Fault, ModelError
 from everywire.model import Kind
@@ -104,19 +105,50 @@ async def set_property(target: Target, name: str, text: str) -> None:
         print_values(target, [wanted], [value], single=True)
 
 
-async def call(target: Target, name: str, words: Sequence[str], *, count: int | None) -> None:
-    """Call a method and print its result; several are a list."""
+async def call(
+    target: Target, name: str, words: Sequence[str], *, count: int | None, signature: str | None = None
+) -> None:
+    """Call a method and print its result; several are a list.
+
+    With a *signature* the service is not asked what the method takes.
+    """
     if count is not None:
         raise ModelError("-n is for streams, which objects of everywire have when they are named, as in hall")
     url = parse(target.url)
     async with reached(url, target.timeout) as service:
-        found = await look(service, path_of(target.name, url.base))
-        wanted = await _slot(found, name, url)
+        path = path_of(target.name, url.base)
+        if signature is None:
+            found = await look(service, path)
+            wanted = await _slot(found, name, url)
+        else:
+            found, wanted = BusObject(service, path, ()), undescribed(name, Kind.SLOT, signature)
         result = plain(await found.call(wanted, words, timeout=target.timeout))
     if target.json:
         print_json(result)
-    elif wanted.place.result:
+    elif result is not None or wanted.place.result not in ("", UNKNOWN):
         print(to_text(result), flush=True)
+
+
+async def emit(target: Target, name: str, words: Sequence[str], *, signature: str | None, to: str) -> None:
+    """Send a signal to all on a bus, or *to* one; without a *signature* its values are texts."""
+    url = parse(target.url)
+    if url.service:
+        raise ModelError(f"a signal comes from us: leave ?service= away, or send it to one, --to {url.service}")
+    signal = undescribed(name, Kind.SIGNAL, "s" * len(words) if signature is None else signature)
+    async with on_bus(url, target.timeout) as connection:
+        body, fds = arguments(signal.member, signal.place, words)
+        message = Message(
+            kind=MessageKind.SIGNAL,
+            path=check_path(target.name),
+            interface=signal.place.interface,
+            member=signal.place.name,
+            destination=to,
+            signature=signal.place.signature,
+            body=body,
+            fds=fds,
+            flags=NO_REPLY,
+        )
+        connection.send(message)
 
 
 async def _slot(found: BusObject, name: str, url: BusUrl) -> Found:

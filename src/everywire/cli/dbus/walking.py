@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from everywire.cli.dbus.services import Service
+from everywire.cli.dbus.services import REFUSED_BY_BUS, Service, is_refused_by_bus
 from everywire.dbus.codec import check_path
 from everywire.dbus.introspection import Interface, Node
 from everywire.dbus.wire.described import is_common
@@ -41,6 +41,8 @@ class Found:
     @property
     def error(self) -> str:
         """The same in words."""
+        if is_refused_by_bus(self.problem):
+            return REFUSED_BY_BUS
         return self.problem.message if isinstance(self.problem, Fault) else str(self.problem or "")
 
     @property
@@ -63,7 +65,10 @@ class Walk:
 
 
 async def walk(service: Service, path: str = "/", *, hurry: float | None = None) -> Walk:
-    """Return the objects at *path* and below it, in the order of their paths; in a *hurry* what answers in that time."""
+    """Return the objects at *path* and below it, in the order of their paths.
+
+    In a *hurry*, which is a number of seconds, those that answer within it.
+    """
     walker = _Walker(service, path, hurry or PATIENCE, hurry or LONGEST)
     await walker.run()
     return Walk(dict(sorted(walker.found.items(), key=lambda item: item[0].split("/"))), walker.cut)

@@ -7,7 +7,7 @@ import asyncio
 import re
 import shutil
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import msgspec
 
@@ -157,10 +157,11 @@ async def invite_tool(crew: Crew, bus: Bus) -> tuple[str, BusTool] | None:
 def _bare(data: Any) -> Any:
     """Return values as busctl writes them without the types of variants."""
     if isinstance(data, list):
-        return [_bare(item) for item in data]
-    if isinstance(data, dict):
-        return _bare(data["data"]) if data.keys() == {"type", "data"} else {k: _bare(v) for k, v in data.items()}
-    return data
+        return [_bare(item) for item in cast("list[Any]", data)]
+    if not isinstance(data, dict):
+        return data
+    parts = cast("dict[str, Any]", data)
+    return _bare(parts["data"]) if parts.keys() == {"type", "data"} else {k: _bare(v) for k, v in parts.items()}
 
 
 _TOKENS: Final = re.compile(

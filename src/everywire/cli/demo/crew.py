@@ -22,6 +22,15 @@ PATIENCE: Final = 30.0
 """Seconds that a process may take to start and for one answer."""
 LAST_WISH: Final = 5.0
 """Seconds that a process has to end by itself."""
+MORTAL: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+for ignored in signal.SIGPIPE, signal.SIGXFSZ:
+    signal.signal(ignored, signal.SIG_DFL)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes another program, which the kernel ends with the process that started it: PR_SET_PDEATHSIG of prctl(2)."""
 
 
 class Worker:
@@ -35,8 +44,10 @@ class Worker:
     async def start(cls, name: str, command: Sequence[str], log: Path, *, obeys: bool = True) -> Self:
         """Start *command*; what it says on its standard error goes to the file *log*.
 
-        One that *obeys* ends by itself when nobody can give orders any more.
+        One that *obeys* ends by itself when nobody can give orders any more; others end with us, even if we are killed.
         """
+        if not obeys and sys.platform == "linux":
+            command = (sys.executable, "-I", "-S", "-c", MORTAL, str(os.getpid()), *command)
         with log.open("wb") as errors:
             # A session of its own: Ctrl-C is for the parent, which then ends its children in order.
             process = await asyncio.create_subprocess_exec(

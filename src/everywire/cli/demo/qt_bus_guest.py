@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# pyright: basic, reportMissingImports=false
+# pyright: basic, reportMissingImports=false, reportArgumentType=false
 """A real Qt program on D-Bus: it knows PySide6 and nothing of everywire, and reports what it saw of the plant.
 
 Run as `python -m everywire.cli.demo.qt_bus_guest ADDRESS SERVICE PATH`; it obeys the same orders as `guest`.

@@ -17,12 +17,16 @@ from everywire.dbus.codec.signatures import NUMBERS, Node, layout_of, parse_sign
 from everywire.errors import ModelError, RemoteProtocolError
 
 Read = Callable[[bytes, int, int], tuple[Any, int]]
+ReadBody = Callable[[bytes], tuple[Any, ...]]
+
+MALFORMED: Final = (RemoteProtocolError, ModelError, UnicodeDecodeError, IndexError, struct.error, RecursionError)
 
 MAX_ARRAY: Final = 1 << 26
 """Bytes of an array."""
 DEEPEST: Final = 64
 """Containers within containers, those in variants counted too."""
 
+_NOT_TERMINATED: Final = "a text does not end with NUL, or holds it"
 _ALIGNMENT: Final = {
     "y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4,
     "s": 4, "o": 4, "g": 1, "v": 1, "a": 4, "(": 8, "{": 8,
@@ -32,15 +36,16 @@ _ALIGNMENT: Final = {
 def read_body(signature: str, body: bytes, order: str) -> tuple[Any, ...]:
     """Return the values of *body*, in the byte *order* ``<`` or ``>``; raise RemoteProtocolError."""
     try:
-        return _body_reader(signature, order)(body)
+        return body_reader(signature, order)(body)
     except (IndexError, struct.error):
-        raise RemoteProtocolError(f"a body of {len(body)} bytes is not as long as its signature {signature!r}") from None
+        raise RemoteProtocolError(f"{len(body)} bytes are no body of {signature!r}: too few or too many") from None
     except (ModelError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"a malformed body: {error}") from None
 
 
 @lru_cache(1024)
-def _body_reader(signature: str, order: str) -> Callable[[bytes], tuple[Any, ...]]:
+def body_reader(signature: str, order: str) -> ReadBody:
+    """Return what reads a whole body; for one that does not fit it raises one of `MALFORMED`."""
     layout = layout_of(signature, order)
     if layout is not None and "x" not in layout.format:  # what is between values must be looked at
         return layout.unpack
@@ -127,7 +132,10 @@ def _text(order: str) -> Read:
             at = _aligned(data, at, 3)
         begin = at + 4
         end = begin + unpack(data, at)[0]
-        return _terminated(data, begin, end).decode(), end + 1
+        raw = data[begin:end]
+        if data[end] or 0 in raw:  # raises IndexError when it ends before
+            raise RemoteProtocolError(_NOT_TERMINATED)
+        return raw.decode(), end + 1
 
     return read
 
@@ -145,19 +153,11 @@ def _path(order: str) -> Read:
 def _read_signature(data: bytes, at: int, depth: int) -> tuple[str, int]:  # noqa: ARG001
     begin = at + 1
     end = begin + data[at]
-    value = _terminated(data, begin, end).decode()
+    if data[end]:  # raises IndexError when it ends before
+        raise RemoteProtocolError(_NOT_TERMINATED)
+    value = data[begin:end].decode()
     parse_signature(value)
     return value, end + 1
-
-
-def _terminated(data: bytes, at: int, end: int) -> bytes:
-    """Return the text from *at* to *end*, which a NUL follows and none interrupts."""
-    if data[end]:  # raises IndexError when it ends before
-        raise RemoteProtocolError("a text does not end with NUL")
-    raw = data[at:end]
-    if 0 in raw:
-        raise RemoteProtocolError("a text holds NUL")
-    return raw
 
 
 def _variant(order: str) -> Read:
@@ -166,9 +166,11 @@ def _variant(order: str) -> Read:
             raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
         begin = at + 1
         end = begin + data[at]
-        signature, read_value = _content(_terminated(data, begin, end), order)
+        if data[end]:
+            raise RemoteProtocolError(_NOT_TERMINATED)
+        signature, read_value = _content(data[begin:end], order)
         value, at = read_value(data, end + 1, depth + 1)
-        return Variant(signature, value, False), at  # noqa: FBT003  by place, as it is made for every value
+        return Variant(signature, value, False), at
 
     return read
 
@@ -187,7 +189,8 @@ def _struct(readers: tuple[Read, ...]) -> Read:
     def read(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
         if depth >= DEEPEST:
             raise RemoteProtocolError(f"containers deeper than {DEEPEST}")
-        at = _aligned(data, at, 7)
+        if at & 7:
+            at = _aligned(data, at, 7)
         values: list[Any] = []
         for part in readers:
             value, at = part(data, at, depth + 1)
@@ -210,7 +213,9 @@ def _array(item: Node, order: str) -> Read:
         size = unpack(data, at)[0]
         if size > MAX_ARRAY:
             raise RemoteProtocolError(f"an array of {size} bytes; {MAX_ARRAY} are the most")
-        at = _aligned(data, at + 4, mask)
+        at += 4
+        if at & mask:
+            at = _aligned(data, at, mask)
         end = at + size
         if end > len(data):
             raise IndexError

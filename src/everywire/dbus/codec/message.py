@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from everywire.dbus.codec._dbusfast import marshal
-from everywire.dbus.codec.bodies import read_body
+from everywire.dbus.codec.bodies import MALFORMED, ReadBody, body_reader, read_body
 from everywire.dbus.codec.heads import (
     FIRST,
     MAX_HEADER,
@@ -144,17 +144,17 @@ def decode_plain(data: bytes, at: int, end: int) -> tuple[Message, int] | None:
     reply_serial = 0
     try:
         if lead not in _RETURNS:
-            template = _plain(raw, lead)
+            known = _plain(raw, lead)
         elif raw.startswith(REPLY_MARK) and length >= 8:  # as we and sd-bus write it
             reply_serial = _NUMBER(raw, 4)[0]
-            template = _plain_answer(raw[8:], lead)
+            known = _plain_answer(raw[8:], lead) if reply_serial else None
         else:
-            template = None
-        if template is None or (begin != padding and any(data[padding:begin])):
+            known = None
+        if known is None or (begin != padding and any(data[padding:begin])):
             return None
-        signature = template.signature
-        body = read_body(signature, data[begin:after], "<") if size or signature else ()
-    except RemoteProtocolError:
+        template, read = known
+        body = read(data[begin:after])
+    except MALFORMED:
         return None
     return _copied(template, serial=serial, reply_serial=reply_serial, body=body), after
 
@@ -182,15 +182,15 @@ def decode_message(frame: bytes, descriptors: deque[Any] | None = None) -> Messa
     return _copied(template, serial=serial, reply_serial=reply_serial, body=body, fds=fds)
 
 
-def read_head(data: bytes, descriptors: deque[Any]) -> Message | None:
+def read_head(data: bytes, descriptors: deque[Any], *, lacking: bool = False) -> Message | None:
     """Return the message that begins with *data*, without its body; its descriptors are taken out of *descriptors*.
 
     For a message that is too large to be kept, or whose body is malformed; None for one of a kind that nobody knows
-    yet. Raises RemoteProtocolError.
+    yet. Raises RemoteProtocolError; where descriptors may be *lacking*, because we had no room for them, not for that.
     """
     _, kind, _, _, _, serial, length = _FIRST[data[0]](data)
     template, reply_serial, count = _headed(bytes(data[FIRST : FIRST + length]), bytes(data[:4]))
-    fds = _taken(descriptors, count)
+    fds = _taken(descriptors, min(count, len(descriptors)) if lacking else count)
     if kind >= len(_KINDS):
         return None
     return _copied(template, serial=serial, reply_serial=reply_serial, signature="", fds=fds)
@@ -240,14 +240,14 @@ def _template(raw: bytes, lead: bytes) -> tuple[Message, int]:
 
 
 @lru_cache(4096)
-def _plain(raw: bytes, lead: bytes) -> Message | None:
-    """The same for those without descriptors; None for others."""
+def _plain(raw: bytes, lead: bytes) -> tuple[Message, ReadBody] | None:
+    """The same for those without descriptors, with what reads their bodies; None for others."""
     template, count = _template(raw, lead)
-    return None if count else template
+    return None if count else (template, body_reader(template.signature, "<"))
 
 
 @lru_cache(4096)
-def _plain_answer(raw: bytes, lead: bytes) -> Message | None:
+def _plain_answer(raw: bytes, lead: bytes) -> tuple[Message, ReadBody] | None:
     """The same for answers, of whose fields *raw* lacks the first, the reply serial."""
     return _plain(REPLY_ONE + raw, lead)
 

@@ -64,8 +64,8 @@ def collection(
     objects that the class fits: those with the interfaces that `interface` gave it, or with ``interface=`` of the URL,
     or with all members that it wants. Without, it has every object, each of a class built for it.
 
-    Entering waits until it has what there is, at most *timeout* seconds (None: for ever). Raises LinkError when nobody
-    answers, Fault(NOT_FOUND) when there is no ObjectManager. All replicas share one connection.
+    Entering waits until it has what there is, at most *timeout* seconds (None: for ever; 0: one attempt). Raises
+    LinkError when nobody answers, Fault(NOT_FOUND) when there is no ObjectManager. All replicas share one connection.
     """
     wire = url if isinstance(url, DBus) else DBus(url=url)
     return Collection(wire.url, wire.place(), contract, timeout, limits)
@@ -93,6 +93,7 @@ class Collection(Mapping[str, S], Generic[S]):
         """Paths of objects of which something has changed that is not settled yet."""
         self._news = asyncio.Event()
         self._complete = asyncio.Event()
+        self._tried = asyncio.Event()
         self._gone: list[Exception] = []
         """Why the connection is gone, once it is."""
         self._error: Exception | None = None
@@ -122,8 +123,11 @@ class Collection(Mapping[str, S], Generic[S]):
         self._home = self._node if home is None or (isinstance(home, Node) and home.closed) else home
         task = self._node.tasks.spawn(self._run(), awaited=True)
         complete = self._node.tasks.spawn(self._complete.wait(), awaited=True)
+        waited = {task, complete}
+        if self._timeout == 0:
+            waited.add(self._node.tasks.spawn(self._tried.wait(), awaited=True))
         try:
-            await asyncio.wait((task, complete), timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waited, timeout=self._timeout or None, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 await task
             if not self._complete.is_set():
@@ -195,6 +199,7 @@ class Collection(Mapping[str, S], Generic[S]):
                 await self._live()
             except (LinkError, RemoteProtocolError, Fault) as error:
                 self._error = error
+                self._tried.set()
                 self._suspend(error)
                 if not self._complete.is_set() and isinstance(error, Fault) and error.code is Code.NOT_FOUND:
                     raise
@@ -230,6 +235,7 @@ class Collection(Mapping[str, S], Generic[S]):
         except Fault as fault:
             if fault.code is Code.UNAVAILABLE and not service.connection.closed.done():
                 self._error = LinkError(f"{self._url} is not there: {fault.message}")
+                self._tried.set()
                 return
             if fault.code is Code.NOT_FOUND:
                 where = f"there is no ObjectManager at {self._place.base} of {self._url}"

@@ -24,6 +24,7 @@ from everywire.runtime.hosted import Listening
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.node import Node
 from everywire.runtime.outbox import Outbox
+from everywire.runtime.policy import Policy
 from everywire.runtime.streaming import OutgoingStreams
 from everywire.transport.descriptors import Carrying
 
@@ -111,6 +112,14 @@ class DBusLink(InboundLink):
         """Return whether the caller may know of an object."""
         return hosted.publication.policy.sees(self.caller)
 
+    def may_be_told(self, policy: Policy) -> bool:
+        """Return whether the caller may know of something that it has not asked about: not where the *policy* fails."""
+        try:
+            return policy.sees(self.caller)
+        except Exception:
+            log.exception("a policy cannot say what %s may see: nothing", self.caller.identity)
+            return False
+
     def no_descriptors_yet(self) -> Fds:
         """Return what takes the descriptors of an answer; it raises ModelError where the link passes none."""
         return []
@@ -119,7 +128,9 @@ class DBusLink(InboundLink):
 
     def announce(self, hosted: DBusObject) -> None:
         """Tell about a new object, or one that may be seen now."""
-        if self.shown is not None and hosted not in self.shown and self.sees(hosted):
+        if self.shown is None or hosted in self.shown:
+            return
+        if self.may_be_told(hosted.publication.policy):
             self.shown.add(hosted)
             if not self._server.everybody_hears(hosted):
                 self.outbox.put_notice(added_frame(self.tree, hosted, self.destination, self.no_descriptors_yet()))
@@ -139,7 +150,7 @@ class DBusLink(InboundLink):
         """Lose what may no longer be seen, and hear of what may be seen now."""
         super().recheck()
         for hosted in self.tree.objects.values():
-            if not self.sees(hosted):
+            if not self.may_be_told(hosted.publication.policy):
                 self.withdrawn(hosted)
             else:
                 self.announce(hosted)
@@ -149,7 +160,7 @@ class DBusLink(InboundLink):
     def close(self) -> None:
         """The caller is gone."""
         super().close()
-        for hosted in self.tree.objects.values():
+        for hosted in self.attached:
             hosted.links.pop(self.ear, None)
         self.attached.clear()
         self.tree.recipients.pop(self.number, None)

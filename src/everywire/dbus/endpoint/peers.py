@@ -12,6 +12,7 @@ from everywire.dbus.endpoint.hosting import DBusHost
 from everywire.dbus.endpoint.links import DBusLink
 from everywire.dbus.endpoint.settings import Place
 from everywire.dbus.endpoint.visiting import executable_of
+from everywire.dbus.engine import MOST_DESCRIPTORS
 from everywire.dbus.session import BUS, Connection
 from everywire.dbus.session.listening import PeerServer
 from everywire.dbus.wire.hosting import DBusObject
@@ -26,6 +27,10 @@ from everywire.transport.descriptors import Carrying
 
 log: Final = logging.getLogger("everywire.dbus")
 
+INSECURE: Final = (
+    "could be reached from other machines, and D-Bus has neither encryption nor a login over TCP: bind 127.0.0.1, or "
+    "say insecure=True (--insecure) if everybody on the network is trusted"
+)
 _ANSWERED: Final = frozenset({"AddMatch", "RemoveMatch"})
 """What libraries made for buses ask of one before they use a peer; peers are told everything anyway."""
 
@@ -53,8 +58,10 @@ class PeersServer(DBusHost):
         server = cls(node, place)
         try:
             await server._server.listen(address, insecure=place.insecure)
-        except BaseException:
+        except BaseException as error:
             await server.close()
+            if isinstance(error, InsecureBind):
+                raise InsecureBind(f"{place.url} {INSECURE}") from error
             raise
         settings = place.url.partition("?")[2]
         server.url = f"dbus+{server._server.url}{'?' if settings else ''}{settings}"
@@ -120,7 +127,7 @@ class PeerLink(DBusLink):
 
     def offer(self, hosted: DBusObject) -> None:
         """Let the peer hear of an object, unless it chooses what it hears."""
-        if self.shown is None or not self.sees(hosted):
+        if self.shown is None or not self.may_be_told(hosted.publication.policy):
             return
         self.shown.add(hosted)
         if not self._chooses and len(self.attached) < self.limits.objects_per_link:
@@ -132,10 +139,11 @@ class PeerLink(DBusLink):
         return [] if self._connection.passes_descriptors else NoDescriptors()
 
     def measure(self) -> None:
-        """Take large messages only of who may see something."""
-        known = bool(self.shown) or self._host.node.policy.sees(self.caller)
-        limits = self.limits
-        self._connection._engine.max_frame = limits.frame if known else limits.frame_before_authentication
+        """Take large messages, and descriptors that wait for the rest of theirs, only of who may see something."""
+        known = bool(self.shown) or self.may_be_told(self._host.node.policy)
+        limits, connection = self.limits, self._connection
+        most = limits.frame if known else limits.frame_before_authentication
+        connection.take(most, MOST_DESCRIPTORS if known and connection.passes_descriptors else 0)
 
     # What the connection calls.
 

@@ -13,7 +13,8 @@ from everywire.dbus.endpoint.hosting import DBusHost
 from everywire.dbus.endpoint.links import DBusLink, added_frame, own_signal, removed_frame
 from everywire.dbus.endpoint.settings import LOOKS, Place
 from everywire.dbus.endpoint.visiting import Visitors, executable_of
-from everywire.dbus.session import BUS, Connection, Match, NameReply, bus_address, parse_places
+from everywire.dbus.session import BUS, Connection, Match, NameReply
+from everywire.dbus.session.addresses import is_session, places_of
 from everywire.dbus.session.subscribing import Following
 from everywire.dbus.wire.hosting import DBusObject
 from everywire.errors import AddressError, AddressInUse, Code, EverywireError, Fault, LinkError
@@ -37,11 +38,12 @@ class BusServer(DBusHost):
         """The unique name behind our name: our own, somebody else's, or empty while nobody has it."""
         self.visitors: Visitors | None = None
         """Who calls; None while there is no connection."""
-        self._everyone = _everyone(place)
+        self._session = is_session(place.bus)
+        self._everyone = _everyone(session=self._session)
         self._following: Following | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cut: asyncio.TimerHandle | None = None
-        self._near = all(is_near(str(at.address())) for at in parse_places(bus_address(place.bus)))
+        self._near = all(is_near(str(at.address())) for at in places_of(place.bus))
 
     @classmethod
     async def join(cls, node: Node, place: Place) -> Self:
@@ -109,7 +111,11 @@ class BusServer(DBusHost):
 
     def everybody_hears(self, hosted: DBusObject) -> bool:
         """Return whether an object tells the bus, which gives it to whoever wants it: nobody there is a stranger."""
-        return hosted.publication.policy.sees(self._everyone)
+        try:
+            return hosted.publication.policy.sees(self._everyone)
+        except Exception:
+            log.exception("the policy of %s cannot say what unknown callers may see: nothing", hosted.name)
+            return False
 
     def show(self, hosted: DBusObject) -> None:
         """Tell about a new object."""
@@ -131,20 +137,22 @@ class BusServer(DBusHost):
         """Connect, hear of who leaves, and ask for the name."""
         node, service = self.node, self.place.service
         connection = await Connection.open(self.place.bus, limits=node.limits, refusals=node.refusals)
+        connection.host = visitors = Visitors(
+            self, connection, trusted=self._session, guarded=node.tokens is not None
+        )
         try:
-            visitors = Visitors(
-                self, connection, trusted=self.place.bus == "session", guarded=node.tokens is not None
-            )
-            connection.host = visitors
             gone = Match(kind=Kind.SIGNAL, sender=BUS, interface=BUS, member="NameOwnerChanged", args={2: ""})
             await connection.match(gone, visitors.left)
             self._following = await connection.follow(service, self._owner_changed)
             self._serve(visitors)
             self.owner = self._following.owner
             await self._ask_for_name(connection, again=again)
-        except BaseException:
+        except BaseException as error:
             self._left()
+            visitors.close()
             connection.abort()
+            if isinstance(error, Fault):
+                raise LinkError(f"{self.place.url}: the bus does not serve us: {error}") from error
             raise
         self.owner = self._following.owner
 
@@ -297,9 +305,9 @@ class BusServer(DBusHost):
             self.visitors.connection.outbox.cut()
 
 
-def _everyone(place: Place) -> Caller:
+def _everyone(*, session: bool) -> Caller:
     """Return what is known of anybody on a bus: on that of a session they are the user themselves."""
-    if place.bus == "session" and hasattr(os, "getuid"):
+    if session and hasattr(os, "getuid"):
         uid = os.getuid()
         return Caller(wire="dbus", identity=f"uid:{uid}", uid=uid)
     return Caller(wire="dbus")

@@ -166,6 +166,11 @@ def _where(url: str, where: str) -> tuple[str, Address | None]:
     if scheme != "dbus" or not rest:
         raise AddressError(f"{url!r} is no address of D-Bus; {LOOKS}")
     if rest not in ("session", "system"):
+        first, colon, more = rest.partition(":")
+        if not colon:
+            raise AddressError(f"{url!r}: there is no bus {first!r} but session and system; {LOOKS}")
+        if first in TRANSPORTS and (first != "tcp" or more.startswith("//")):
+            raise AddressError(f"{url!r}: between two peers, without a bus, it is written dbus+{rest}")
         parse_places(rest)
     return rest, None
 

@@ -25,6 +25,8 @@ from everywire.runtime.node import Node
 log: Final = logging.getLogger("everywire.dbus")
 
 MANAGER: Final = "org.freedesktop.DBus.ObjectManager"
+MOST_OBJECTS: Final = 65_536
+"""Objects of one service that are known: it must not fill our memory with them."""
 
 Interfaces = dict[str, dict[str, Variant]]
 """Properties by the interface that they belong to."""
@@ -54,8 +56,8 @@ class Tree:
         self.objects: dict[str, Interfaces] | None = None
 
     def add(self, path: str, interfaces: Interfaces) -> None:
-        """Take more of an object."""
-        if self.objects is not None:
+        """Take more of an object; of a service without measure only so many."""
+        if self.objects is not None and (path in self.objects or len(self.objects) < MOST_OBJECTS):
             self.objects.setdefault(path, {}).update(interfaces)
 
     def remove(self, path: str, interfaces: tuple[str, ...]) -> None:
@@ -222,7 +224,7 @@ async def lease(bus: str, limits: Limits) -> SharedBus:
     try:
         async with slot.lock:
             if slot.bus is None or slot.bus.connection.closed.done():
-                slot.bus = SharedBus(await Connection.open(key[1], limits=limits), key)
+                slot.bus = SharedBus(await Connection.open(bus, limits=limits), key)
             slot.bus.users += 1
             return slot.bus
     finally:

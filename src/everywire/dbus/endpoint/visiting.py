@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, cast
 
 from everywire.dbus.codec import NO_AUTO_START, Kind, Message
@@ -20,11 +19,14 @@ from everywire.dbus.wire.hosting import token_of
 from everywire.errors import Code, Fault
 from everywire.model import Caller, Role
 from everywire.runtime.gate import Invoked
+from everywire.runtime.limits import KIB
 from everywire.runtime.outbox import Outbox
 from everywire.transport.descriptors import Carrying
 
 WEIGHT: Final = 256
 """What a waiting call costs in memory at least."""
+DESCRIPTOR_WEIGHT: Final = 64 * KIB
+"""What a descriptor of a waiting call counts: a process has a thousand of them, and memory for more than that."""
 
 
 class Unicast:
@@ -166,12 +168,10 @@ class Visitors:
             at = end
 
     def left(self, message: Message) -> None:
-        """Forget a sender whose name went away."""
+        """Forget a sender whose name went away; what it said before, it said (`_learned`)."""
         if message.signature != "sss":
             return
-        name = message.body[0]
-        self._asked.pop(name, None)
-        visitor = self._known.pop(name, None)
+        visitor = self._known.pop(message.body[0], None)
         if visitor is not None:
             visitor.close()
 
@@ -228,8 +228,12 @@ class Visitors:
             body=(sender,),
             flags=NO_AUTO_START,
         )
-        waiting = self._asked[sender] = []
-        self.connection.request(asked, lambda told: self._learned(sender, waiting, told))
+        waiting: list[Message] = []
+        try:
+            self.connection.request(asked, lambda told: self._learned(sender, waiting, told))
+        except Fault as fault:  # the bus does not read, or is gone
+            return self._refuse_all(calls, fault)
+        self._asked[sender] = waiting
         return waiting
 
     def _learned(self, sender: str, waiting: list[Message], told: Message | Exception) -> None:
@@ -311,9 +315,12 @@ def executable_of(pid: int, process: Any = None) -> str:
 
 
 def _has_ended(process: Any) -> bool:
-    with suppress(OSError):
-        return bool(select.select([process], [], [], 0)[0])
-    return True
+    asked = select.poll()  # not select: that takes no descriptor beyond 1023
+    try:
+        asked.register(process, select.POLLIN)
+        return bool(asked.poll(0))
+    except OSError:
+        return True
 
 
 def _process(found: Mapping[str, Any], fds: Sequence[Any]) -> Any:
@@ -333,7 +340,7 @@ def _call_of(event: Any) -> Message:
 
 def _weight(call: Message) -> int:
     """Return about how many bytes a call that waits occupies."""
-    return WEIGHT + sum(map(_size, call.body))
+    return WEIGHT + sum(map(_size, call.body)) + DESCRIPTOR_WEIGHT * len(call.fds)
 
 
 def _size(value: Any) -> int:

@@ -34,7 +34,8 @@ def names(url: str | DBus, *patterns: str, limits: Limits = DEFAULT_LIMITS) -> N
 
     A pattern is a name, or one with ``.*`` at its end for all below it; without any, all well-known names are followed.
     Within the block `Names.owners` has the present owners, and ``async for name, old, new in players`` tells changes,
-    beginning with who is there. A bus that is lost has no names until it is back. Raises AddressError and LinkError.
+    beginning with who is there; without a block ``async for name, old, new in names(…)`` does too. A bus that is lost
+    has no names until it is back. Raises AddressError and LinkError.
     """
     wire = url if isinstance(url, DBus) else DBus(url=url)
     place = wire.place()
@@ -49,7 +50,7 @@ def names(url: str | DBus, *patterns: str, limits: Limits = DEFAULT_LIMITS) -> N
 
 
 class Names(AsyncIterator[NameChange]):
-    """Owners of names; an async context manager, and within its block an endless iterator of changes.
+    """Owners of names; an async context manager, and within its block, or alone, an endless iterator of changes.
 
     Who reads slowly is told of every name that has changed, but not of each owner in between.
     """
@@ -91,13 +92,18 @@ class Names(AsyncIterator[NameChange]):
         await self._node.aclose()
         await self._leave()
 
-    def __aiter__(self) -> Names:
-        return self
+    def __aiter__(self) -> AsyncIterator[NameChange]:
+        return self if self._entered else self._alone()
+
+    async def _alone(self) -> AsyncIterator[NameChange]:
+        async with self:
+            while True:
+                yield await anext(self)
 
     async def __anext__(self) -> NameChange:
         while not self._waiting:
             if not self._entered:
-                raise LocalProtocolError("names are followed within 'async with names(…) as them:'")
+                raise LocalProtocolError("names are followed within 'async with names(…) as them:', or by 'async for'")
             self._ready.clear()
             await self._ready.wait()
         return self._waiting.pop(next(iter(self._waiting)))

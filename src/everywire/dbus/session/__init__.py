@@ -13,7 +13,7 @@ from everywire.dbus.session.handling import Answer
 from everywire.dbus.session.listening import PeerServer, serve_peers
 from everywire.dbus.session.matching import BUS, BUS_PATH, Match
 from everywire.dbus.session.names import NameReply
-from everywire.dbus.session.subscribing import MessageStream, Subscription
+from everywire.dbus.session.subscribing import Following, MessageStream, Subscription
 from everywire.transport.descriptors import UnixFd
 
 __all__ = (
@@ -24,6 +24,7 @@ __all__ = (
     "NO_REPLY",
     "Answer",
     "Connection",
+    "Following",
     "Kind",
     "Match",
     "Message",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,14 @@ from urllib.parse import quote, unquote_to_bytes
 
 from everywire.errors import AddressError, LinkError
 from everywire.transport import Address
+from everywire.transport.failures import dial_failed
 
 SYSTEM: Final = "unix:path=/var/run/dbus/system_bus_socket"
 _LOOKS: Final = "a D-Bus address looks like unix:path=/run/user/1000/bus or tcp:host=127.0.0.1,port=55556"
+_DIAL_ADVICE: Final = {
+    errno.ENOENT: "there is no such socket; start the bus, or the program that listens there, first",
+    errno.ECONNREFUSED: "nobody listens there; start the bus, or the program that listens there, first",
+}
 _KNOWN: Final = {
     "unix": frozenset({"path", "abstract", "guid", "dir", "tmpdir", "runtime"}),
     "tcp": frozenset({"host", "port", "family", "bind", "guid"}),
@@ -73,6 +79,38 @@ def bus_address(name: str) -> str:
         return f"unix:path={quote(socket, safe='/')}"
     advice = "start the program with 'dbus-run-session -- PROGRAM', or set DBUS_SESSION_BUS_ADDRESS"
     raise LinkError(f"this login has no session bus: {advice}")
+
+
+def places_of(name: str) -> tuple[Place, ...]:
+    """Return where the bus *name* may be, to be tried in turn; raise AddressError, LinkError."""
+    try:
+        return parse_places(bus_address(name))
+    except AddressError as error:
+        if name in ("session", "system"):
+            raise AddressError(f"DBUS_{name.upper()}_BUS_ADDRESS: {error}") from None
+        raise
+
+
+def no_connection(place: Place, error: OSError, timeout: float) -> LinkError:
+    """Return why nobody was reached at *place*."""
+    advice = _DIAL_ADVICE.get(error.errno or 0)
+    return LinkError(f"no connection to {place}: {advice}") if advice else dial_failed(place, error, timeout)
+
+
+def is_session(name: str) -> bool:
+    """Return whether *name* is the bus of this login: the word ``session``, or an address that leads there too."""
+    if name in ("session", "system"):
+        return name == "session"
+    try:
+        own = parse_places(bus_address("session"))
+    except (AddressError, LinkError):
+        return False
+    known = [_without_guid(place) for place in own]
+    return all(_without_guid(place) in known for place in parse_places(name))
+
+
+def _without_guid(place: Place) -> tuple[str, dict[str, str]]:
+    return place.transport, {key: value for key, value in place.settings.items() if key != "guid"}
 
 
 def _parse_place(text: str) -> Place:

@@ -6,11 +6,11 @@ import asyncio
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from everywire.dbus.codec import NO_AUTO_START, NO_REPLY, Kind, Message
 from everywire.dbus.engine import Engine
-from everywire.dbus.session.addresses import Place, bus_address, parse_places
+from everywire.dbus.session.addresses import Place, no_connection, places_of
 from everywire.dbus.session.handling import Handler, Handlers
 from everywire.dbus.session.matching import BUS, BUS_PATH, Match
 from everywire.dbus.session.messaging import TIMEOUT, Messaging
@@ -26,9 +26,19 @@ from everywire.dbus.session.subscribing import (
 from everywire.errors import Code, Fault, LinkError, LocalProtocolError, RemoteProtocolError
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
 from everywire.transport.descriptors import UnixFd
-from everywire.transport.failures import dial_failed
 from everywire.transport.loops import loop_with_sockets
 from everywire.transport.sockets import connect_tcp, connect_unix, peer_of
+
+_RESULTS: Final = {
+    "GetConnectionCredentials": "a{sv}",
+    "GetNameOwner": "s",
+    "ListActivatableNames": "as",
+    "ListNames": "as",
+    "NameHasOwner": "b",
+    "ReleaseName": "u",
+    "RequestName": "u",
+}
+"""The signatures of what a bus answers to what is asked here."""
 
 
 class Connection(Messaging):
@@ -59,7 +69,7 @@ class Connection(Messaging):
         """
         loop_with_sockets()
         failures: list[Exception] = []
-        for place in parse_places(bus_address(address)):
+        for place in places_of(address):
             try:
                 async with asyncio.timeout(timeout):
                     return await cls._open_at(place, bus=bus, limits=limits, refusals=refusals)
@@ -80,7 +90,7 @@ class Connection(Messaging):
             else:
                 sock = await connect_unix(address, 10.0)
         except OSError as error:
-            raise dial_failed(place, error, 10.0) from error
+            raise no_connection(place, error, 10.0) from error
         unix = address.transport != "tcp"
         uid = os.getuid() if hasattr(os, "getuid") else None
         engine = Engine("client", max_frame=limits.frame, uid=uid, anonymous=True, descriptors=unix, bus=bus)
@@ -99,7 +109,23 @@ class Connection(Messaging):
         if place is not None and place.guid and place.guid != self.guid:
             raise LinkError(f"{place} is answered by another server, {self.guid}: look its address up again")
         if self.is_bus:
-            (self.unique_name,) = await self.ask_bus("Hello", "")
+            self.unique_name = await self._say_hello(self.peer.address if place is None else str(place))
+
+    async def _say_hello(self, where: str) -> str:
+        """Return the name that the bus gives us; raise LinkError where none is, or none that is for us."""
+        call = Message(
+            kind=Kind.CALL, destination=BUS, path=BUS_PATH, interface=BUS, member="Hello", flags=NO_AUTO_START
+        )
+        try:
+            answer = await self.ask(call)
+        except Fault as fault:
+            if self.closed.done():
+                why = "buses do so with users whom they are not for"
+                raise LinkError(f"{where} hung up after the login: {why}, and this is uid {os.getuid()}") from fault
+            raise _no_bus(where) from fault
+        if answer.sender != BUS or answer.signature != "s":
+            raise _no_bus(where)
+        return str(answer.body[0])
 
     async def __aenter__(self) -> Self:
         return self
@@ -198,7 +224,10 @@ class Connection(Messaging):
         """Ask for a well-known name."""
         flags = name_flags(replace=replace, allow_replacement=allow_replacement, queue=queue)
         (answer,) = await self.ask_bus("RequestName", "su", name, flags)
-        return NameReply(answer)
+        try:
+            return NameReply(answer)
+        except ValueError as error:
+            raise RemoteProtocolError(f"the bus answers RequestName with {answer}") from error
 
     async def release_name(self, name: str) -> bool:
         """Give a name, or a place in its queue, back; return whether there was one."""
@@ -229,7 +258,20 @@ class Connection(Messaging):
         """Call the bus itself."""
         if not self.is_bus:
             raise LocalProtocolError(f"{member}: this connection leads to a peer, which gives no names")
-        return await self.call(BUS, BUS_PATH, BUS, member, signature, *body, flags=NO_AUTO_START)
+        call = Message(
+            kind=Kind.CALL,
+            destination=BUS,
+            path=BUS_PATH,
+            interface=BUS,
+            member=member,
+            signature=signature,
+            body=body,
+            flags=NO_AUTO_START,
+        )
+        answer = await self.ask(call)
+        if answer.signature != _RESULTS.get(member, answer.signature):
+            raise RemoteProtocolError(f"the bus answers {member} with {answer.signature or 'nothing'}")
+        return answer.body
 
     def tell_bus(self, member: str, signature: str, *body: Any) -> None:
         """Call the bus itself, without an answer; nothing when the connection is gone."""
@@ -251,3 +293,9 @@ class Connection(Messaging):
     def handle(self, path: str, handler: Handler, *, subtree: bool = False) -> Callable[[], None]:
         """Let *handler* answer calls at *path*, and with *subtree* below it; return what takes it away again."""
         return self._handlers.add(path, handler, subtree=subtree)
+
+
+def _no_bus(where: str) -> LinkError:
+    """Return the error for an address where a program listens for peers."""
+    advice = "a program that listens by itself, without a bus, has an address such as dbus+local:/run/plant"
+    return LinkError(f"{where} is no message bus: {advice} (bus=False for Connection.open)")

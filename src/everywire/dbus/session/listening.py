@@ -7,7 +7,8 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from everywire.dbus.engine import Engine
 from everywire.dbus.session.addresses import Place, parse_places
@@ -23,7 +24,7 @@ OnConnection = Callable[[Connection], None]
 
 
 class PeerServer:
-    """Accepts peers at one address; `address` is what a peer connects to, in D-Bus's words."""
+    """Accepts peers at one address until it is closed; `address` is what a peer connects to, in D-Bus's words."""
 
     def __init__(self, on_connection: OnConnection, limits: Limits, refusals: Refusals, *, anonymous: bool) -> None:
         self.guid: Final = secrets.token_hex(16)
@@ -35,6 +36,14 @@ class PeerServer:
         self._anonymous = anonymous
         self._listener: SocketListener
         self._tasks = TaskSet(asyncio.get_running_loop())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def listen(self, place: Place | Address, *, insecure: bool) -> None:
         """Begin to accept; raises AddressInUse, InsecureBind, LinkError."""

@@ -94,21 +94,31 @@ class Match:
         args: dict[int, str] = {}
         paths: dict[int, str] = {}
         for key, value in _pairs(text):
+            table: dict[Any, Any]
+            name: Any
             number = _ARGUMENT.fullmatch(key)
             if number is not None:
-                place = (paths if number[2] else args), int(number[1])
+                table, name = (paths if number[2] else args), int(number[1])
             elif key in _KEYS:
-                place = given, _KEYS[key]
+                table, name = given, _KEYS[key]
             else:
                 raise ModelError(f"a match rule knows no {short(key)!r}; {_LOOKS}")
-            table: dict[Any, Any] = place[0]
-            if table.get(place[1]) is not None:
+            if table.get(name) is not None:
                 raise ModelError(f"a match rule has {key} once, not twice")
-            table[place[1]] = _value(key, value)
+            table[name] = _value(key, value)
         return cls(**given, args=args, arg_paths=paths)
 
     def matches(self, message: Message, owner: str | None = None) -> bool:
         """Return whether *message* is wanted; *owner* is the unique name behind a well-known *sender*."""
+        return self.matches_head(message, owner) and (not self.looks_inside or self.matches_body(message))
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether it depends on arguments."""
+        return bool(self.args or self.arg_paths or self.arg0namespace)
+
+    def matches_head(self, message: Message, owner: str | None = None) -> bool:
+        """Return whether *message* is wanted as far as its header says; see `matches`."""
         if self.kind is not None and message.kind is not self.kind:
             return False
         if self.sender and message.sender != (self.sender if owner is None else owner):
@@ -121,11 +131,11 @@ class Match:
         ):
             if wanted and wanted != found:
                 return False
-        if self.path_namespace and not _is_below(message.path, self.path_namespace):
-            return False
-        return not (self.args or self.arg_paths or self.arg0namespace) or self._arguments_match(message.body)
+        return not self.path_namespace or _is_below(message.path, self.path_namespace)
 
-    def _arguments_match(self, body: tuple[Any, ...]) -> bool:
+    def matches_body(self, message: Message) -> bool:
+        """Return whether *message* is wanted as far as its arguments say."""
+        body = message.body
         texts: dict[int, str] = {n: v for n, v in enumerate(body[:MOST_ARGUMENTS]) if isinstance(v, str)}
         if any(texts.get(number) != value for number, value in self.args.items()):
             return False

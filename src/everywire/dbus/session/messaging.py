@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from everywire.dbus.codec import NO_REPLY, Kind, Message, encode_message
 from everywire.dbus.codec.errors import fault_of
-from everywire.dbus.engine import Authenticated, Broken, Engine, Oversized, Refused, Unreadable
+from everywire.dbus.engine import Authenticated, Broken, Engine, Overlong, Oversized, Refused, Unreadable
 from everywire.dbus.session.handling import failure
 from everywire.dbus.session.matching import BUS
 from everywire.dbus.session.subscribing import MessageStream, ended_by
@@ -67,7 +68,7 @@ class Messaging:
         self._authenticating = True
         self._waiting: dict[int, tuple[OnReply, str]] = {}
         self._timeouts = Timeouts(self.loop)
-        self._streams: set[MessageStream] = set()
+        self._streams: WeakSet[MessageStream] = WeakSet()
         self._monitor: MessageStream | None = None
         self._closing = False
         self.on_ready: Callable[[Any], None] | None = None
@@ -265,6 +266,10 @@ class Messaging:
             reason = LinkError("the bus closed the connection" if self.is_bus else "the peer closed the connection")
         self._end(reason)
 
+    def take(self, most: int, descriptors: int) -> None:
+        """Take messages of *most* bytes, and keep so many *descriptors* for the rest of a message that has begun."""
+        self._engine.max_frame, self._engine.most_descriptors = most, descriptors
+
     def pause_reading(self) -> None:
         """Leave what comes in the kernel."""
         self._link.pause_reading()
@@ -287,7 +292,7 @@ class Messaging:
         fault = Fault(Code.UNAVAILABLE, f"the link was lost: {reason}" if reason else "the connection was closed")
         for on_reply, _ in waiting.values():
             on_reply(fault)
-        for stream in self._streams:
+        for stream in tuple(self._streams):
             stream.end(ended_by(reason))
         if self.on_lost is not None:
             self.on_lost(reason)
@@ -301,16 +306,21 @@ class Messaging:
         # Duplicates, so that the caller may close its own at once; a closed one is noticed before anything is sent.
         return Carrying.of(frame, tuple([UnixFd(descriptor) for descriptor in message.fds]))
 
-    def _answered(self, answer: Message) -> None:
-        found = self._waiting.pop(answer.reply_serial, None)
+    def _answered(self, answer: Message, instead: Fault | None = None) -> None:
+        """Give an answer, or *instead* of it a Fault, to who waits; only who was asked answers, or the bus for them."""
+        found = self._waiting.get(answer.reply_serial)
         if found is None:
             return  # nobody waits any more
         on_reply, asked = found
-        if asked != answer.sender and asked.startswith(":") and answer.sender != BUS:
+        certain = asked.startswith(":") or (asked == BUS and self.unique_name)  # without a name we are heard by none
+        if answer.sender not in (asked, BUS) and self.is_bus and certain:
             self.refusals["spoofed"] += 1
-            self._waiting[answer.reply_serial] = found
             return
-        on_reply(answer)
+        del self._waiting[answer.reply_serial]
+        try:
+            on_reply(instead or answer)
+        except Exception as error:  # noqa: BLE001  one caller's failure must not cost the others their connection
+            self.loop.call_exception_handler({"message": "who waits on D-Bus failed", "exception": error})
 
     def _other(self, event: Any) -> None:
         """Take what is no message, and messages that a monitor hears."""
@@ -331,6 +341,8 @@ class Messaging:
             self._link.abort()
         elif isinstance(event, (Oversized, Unreadable)):
             self._passed_by(event)
+        elif isinstance(event, Overlong):
+            self.refusals["frame"] += 1
         elif self._monitor is not None:
             self._monitor.put(event)
 
@@ -346,9 +358,8 @@ class Messaging:
             fault = Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False)
         if head.kind is Kind.CALL and self._monitor is None:
             self.fail(head, fault)
-        elif head.reply_serial in self._waiting:
-            on_reply, _ = self._waiting.pop(head.reply_serial)
-            on_reply(Fault(fault.code, fault.message))
+        elif head.reply_serial:
+            self._answered(head, Fault(fault.code, fault.message))
 
     def _missed(self, count: int) -> None:
         """Signals were dropped because the peer did not read."""
@@ -367,20 +378,22 @@ class Messaging:
 class _Writer:
     """What an outbox writes to: parts that descriptors travel with are written one by one."""
 
-    __slots__ = ("abort", "write")
+    __slots__ = ("_link", "_write")
 
     def __init__(self, link: ReadinessLink) -> None:
-        write_one = link.write
+        self._link, self._write = link, link.write
 
-        def write(data: Any, /) -> None:
-            if data.__class__ is tuple:  # the frames of a batch of which one carries descriptors
-                for part in data:
-                    write_one(part)
-            else:
-                write_one(data)
+    def write(self, data: Any, /) -> None:
+        """Write joined frames, or the frames of a batch of which one carries descriptors."""
+        if data.__class__ is tuple:
+            for part in data:
+                self._write(part)
+        else:
+            self._write(data)
 
-        self.write = write
-        self.abort = link.abort
+    def abort(self) -> None:
+        """Cut the link."""
+        self._link.abort()
 
 
 def _joined(frames: list[Any]) -> Any:

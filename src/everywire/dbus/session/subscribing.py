@@ -14,13 +14,17 @@ from typing import Any, Final, Protocol
 
 from everywire.dbus.codec import Kind, Message
 from everywire.dbus.session.matching import BUS, Match
-from everywire.errors import LinkError
+from everywire.errors import Code, Fault, LinkError
 from everywire.runtime.limits import Refusals
 
 OnMessage = Callable[[Message], object]
 OnOwner = Callable[[str, str], object]
 """Called with the old and the new unique name; empty: nobody."""
 
+MOST_KNOWN: Final = 1024
+"""Headers of signals that are remembered with whom they concern."""
+LONGEST_KNOWN: Final = 255
+"""Bytes of the longest path of one that is remembered."""
 MOST_WAITING: Final = 1024
 """Messages that wait for a slow reader; beyond, the oldest are dropped and counted."""
 
@@ -43,10 +47,11 @@ class Bus(Protocol):
 class Subscription:
     """What somebody wants, until it is closed."""
 
-    __slots__ = ("_subscriptions", "callback", "followed", "rule")
+    __slots__ = ("_subscriptions", "callback", "followed", "looks_inside", "rule")
 
     def __init__(self, subscriptions: Subscriptions, rule: Match, callback: OnMessage, followed: str) -> None:
         self._subscriptions, self.rule, self.callback, self.followed = subscriptions, rule, callback, followed
+        self.looks_inside = rule.looks_inside
 
     def close(self) -> None:
         """Want no more; the bus is told when nobody else wants the same. A second call does nothing."""
@@ -84,9 +89,14 @@ class Subscriptions:
         self._at_path: dict[str, tuple[Subscription, ...]] = {}
         self._anywhere: tuple[Subscription, ...] = ()
         self._rules: Counter[str] = Counter()
+        """How many want each."""
+        self._on_bus: Counter[str] = Counter()
+        """How often the bus was told each: it wants to be told as often that it is not wanted any more."""
         self._owners: dict[str, str] = {}
         self._followers: dict[str, tuple[Following, ...]] = {}
         self._followed: Counter[str] = Counter()
+        self._concerned: dict[tuple[str, ...], tuple[tuple[Subscription, bool], ...]] = {}
+        """By header: whom such signals may concern, and whether they come from the owner that is wanted."""
 
     async def add(self, rule: Match, callback: OnMessage) -> Subscription:
         """Call *callback* with each message that matches; returns when the bus has taken the rule."""
@@ -96,6 +106,7 @@ class Subscriptions:
         if followed:
             await self._begin_to_follow(followed)
         made = Subscription(self, rule, callback, followed)
+        self._concerned.clear()
         if rule.path:
             self._at_path[rule.path] = (*self._at_path.get(rule.path, ()), made)
         else:
@@ -114,6 +125,7 @@ class Subscriptions:
         if subscription not in known:
             return
         rest = tuple(other for other in known if other is not subscription)
+        self._concerned.clear()
         if not path:
             self._anywhere = rest
         elif rest:
@@ -147,14 +159,37 @@ class Subscriptions:
         """Give a signal to whom it concerns, in the order in which they began to want it."""
         if message.member == "NameOwnerChanged" and message.sender == BUS and message.interface == BUS:
             self._owner_changed(message)
-        for subscription in (*self._at_path.get(message.path, ()), *self._anywhere):
-            rule, followed = subscription.rule, subscription.followed
-            if rule.matches(message, self._owners.get(followed, "") or "nobody" if followed else None):
-                self._tell(subscription.callback, message)
-            elif followed and rule.matches(message, message.sender):
+        key = (message.path, message.member, message.sender, message.interface, message.destination)
+        concerned = self._concerned.get(key)
+        if concerned is None:
+            concerned = self._find(message)
+            if len(self._concerned) >= MOST_KNOWN:
+                self._concerned.clear()
+            if len(message.path) <= LONGEST_KNOWN:
+                self._concerned[key] = concerned
+        for subscription, genuine in concerned:
+            if subscription.looks_inside and not subscription.rule.matches_body(message):
+                continue
+            if not genuine:
                 self._bus.refusals["spoofed"] += 1
+                continue
+            try:
+                subscription.callback(message)
+            except Exception as error:  # noqa: BLE001  one observer's failure is not the others'
+                self._failed(error)
 
     # Private.
+
+    def _find(self, message: Message) -> tuple[tuple[Subscription, bool], ...]:
+        """Return whom signals with this header may concern, and whether they come from the owner that is wanted."""
+        found: list[tuple[Subscription, bool]] = []
+        for subscription in (*self._at_path.get(message.path, ()), *self._anywhere):
+            rule, followed = subscription.rule, subscription.followed
+            if rule.matches_head(message, self._owners.get(followed, "") or "nobody" if followed else None):
+                found.append((subscription, True))
+            elif followed and rule.matches_head(message, message.sender):
+                found.append((subscription, False))
+        return tuple(found)
 
     def _owner_changed(self, message: Message) -> None:
         if message.signature != "sss":
@@ -163,6 +198,7 @@ class Subscriptions:
         if name not in self._followed:
             return
         self._owners[name] = new
+        self._concerned.clear()
         for following in self._followers.get(name, ()):
             self._tell(following.tell, old, new)
 
@@ -170,7 +206,10 @@ class Subscriptions:
         try:
             callback(*arguments)
         except Exception as error:  # noqa: BLE001  one observer's failure is not the others'
-            self._loop.call_exception_handler({"message": "who listens on D-Bus failed", "exception": error})
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": "who listens on D-Bus failed", "exception": error})
 
     async def _begin_to_follow(self, name: str) -> None:
         self._followed[name] += 1
@@ -180,13 +219,12 @@ class Subscriptions:
                 owner = await self._bus.ask_bus("NameHasOwner", "s", name)
                 found = (await self._ask_owner(name)) if owner[0] else ""
                 self._owners.setdefault(name, found)  # else the bus has told of a change meanwhile
+                self._concerned.clear()
         except BaseException:
             self._end_following(name)
             raise
 
     async def _ask_owner(self, name: str) -> str:
-        from everywire.errors import Fault
-
         try:
             (owner,) = await self._bus.ask_bus("GetNameOwner", "s", name)
         except Fault:
@@ -198,19 +236,28 @@ class Subscriptions:
         self._drop_rule(str(_owner_rule(name)))
         if self._followed[name] <= 0:
             del self._followed[name]
+            self._concerned.clear()
             self._owners.pop(name, None)
             self._followers.pop(name, None)
 
     async def _add_rule(self, text: str) -> None:
+        """Have the bus keep a rule; who wants the same while that is not certain asks too, as it may yet fail."""
         self._rules[text] += 1
-        if self._bus.is_bus and self._rules[text] == 1:
+        if not self._bus.is_bus or self._on_bus[text]:
+            return
+        try:
             await self._bus.ask_bus("AddMatch", "s", text)
+        except BaseException as error:
+            if not isinstance(error, Fault) or error.code is Code.DEADLINE_EXCEEDED:  # else the bus has refused it
+                self._bus.tell_bus("RemoveMatch", "s", text)
+            raise
+        self._on_bus[text] += 1
 
     def _drop_rule(self, text: str) -> None:
         self._rules[text] -= 1
         if self._rules[text] <= 0:
             del self._rules[text]
-            if self._bus.is_bus:
+            for _ in range(self._on_bus.pop(text, 0)):
                 self._bus.tell_bus("RemoveMatch", "s", text)
 
 
@@ -255,8 +302,9 @@ class MessageStream(AsyncIterator[Message]):
 
     async def aclose(self) -> None:
         """Want no more."""
-        if self._subscription is not None:
-            self._subscription.close()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.close()
         self._waiting.clear()
         self.end(None)
 

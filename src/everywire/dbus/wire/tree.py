@@ -98,12 +98,13 @@ class ObjectTree:
 
     def remove(self, publication: Publication) -> DBusObject | None:
         """Take an object back; return it if it was there."""
-        hosted = next((one for one in self.objects.values() if one.publication is publication), None)
-        if hosted is not None:
-            del self.objects[hosted.path]
-            for route in hosted.routes():
-                del self._routes[route]
-            hosted.close()
+        hosted = self.objects.get(path_of(publication.name, self.base))
+        if hosted is None or hosted.publication is not publication:
+            return None
+        del self.objects[hosted.path]
+        for route in hosted.routes():
+            del self._routes[route]
+        hosted.close()
         return hosted
 
     def close(self) -> None:
