@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 
 import everywire.cli.dbus.walking
+from everywire.cli.dbus import listing
 from everywire.cli.dbus.addresses import parse
 from everywire.cli.dbus.services import _no_bus
 from everywire.cli.dbus.trees import lines
@@ -156,6 +157,22 @@ def test_a_service_without_objects_is_told(cli: Cli, own_bus: lab.Bus) -> None:
     with heater(own_bus.address, NAME):
         result = cli("list", f"dbus:{own_bus.address}?service={NAME}&path=/org/acme/Heater/nothing")
     assert result.stderr == f"everywire: {NAME} shows no objects that you may see\n"
+
+
+def test_a_list_of_objects_shows_whole_names_on_every_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, interfaces = f"/org/acme/{'x' * 30}", ["org.acme.LongNameOfAnInterface1", "org.acme.B1"]
+    rows = [(path, ", ".join(interfaces), "Burns. " * 12)]
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(listing, "on_terminal", lambda: True)
+    for width in (70, 200):
+        monkeypatch.setattr(listing, "columns", lambda width=width: width)
+        listing.print_objects(rows)
+        shown = capsys.readouterr().out
+        assert {path, *interfaces} <= {*shown.replace(",", " ").split()}
+        assert ("OBJECT" in shown) is (width == 200)
+        assert width == 200 or max(map(len, shown.splitlines())) <= width
 
 
 def test_long_paths_and_narrow_terminals_put_interfaces_below(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,8 +246,9 @@ async def test_where_there_is_no_manager_or_nobody_is_said(bus: str) -> None:
     with pytest.raises(LinkError, match="is not there: "):  # one attempt
         async with collection(url(bus), Lamp, timeout=0):
             pass
+    nowhere = f"unix:path={tempfile.gettempdir()}/ew-nowhere"
     with pytest.raises(LinkError, match="there is no such socket"):
-        async with collection(f"dbus:unix:path={tempfile.gettempdir()}/ew-nowhere?service=org.acme.Lamp", Lamp, timeout=0):
+        async with collection(url(nowhere), Lamp, timeout=0):
             pass
     async with racked(bus), collection(url(bus), Lamp, timeout=0) as lamps:
         assert lamps

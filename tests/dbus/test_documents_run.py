@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,13 @@ def block_with(document: Path, words: str) -> str:
     return found
 
 
-def definitions(block: str, **others: str) -> tuple[dict[str, Callable[..., Awaitable[None]]], Heard]:
+def definitions(block: str, **others: str) -> tuple[dict[str, Any], Heard]:
     """Execute a block without running its `main`; return what it defines, and where what it prints goes."""
     heard = Heard()
     names: dict[str, Any] = {"__name__": "page", "print": lambda *words: heard.put_nowait(words)}
     for shown, real in others.items():
         block = block.replace(shown, real)
-    exec(compile(block.removesuffix("asyncio.run(main())\n"), "page", "exec", dont_inherit=True), names)  # noqa: S102
+    exec(compile(block.removesuffix("asyncio.run(main())\n"), "page", "exec", dont_inherit=True), names)
     return names, heard
 
 

@@ -50,7 +50,8 @@ async def test_the_client_of_upower_hears_that_the_battery_is_charged(system_bus
         arguments = ("BAT0", "Battery", 30.0, 1200)
         (where,) = await mock.call(name, path, MOCK, "AddChargingBattery", "ssdx", *arguments)
         url = f"dbus:{system_bus.address}?service={name}"
-        async with tools.lines(sys.executable, "-W", "error", str(EXAMPLES / "dbus_battery.py"), url, extra=NOW) as client:
+        command = (sys.executable, "-W", "error", str(EXAMPLES / "dbus_battery.py"), url)
+        async with tools.lines(*command, extra=NOW) as client:
             assert await client.line() == f"on battery: False devices: {where}"
             assert await client.line() == "Battery has 30.0 %"
             charged = {"Percentage": Variant("d", 80.0)}

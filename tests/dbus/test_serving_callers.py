@@ -306,7 +306,7 @@ async def test_of_a_flood_of_large_calls_a_bounded_amount_is_kept(bus: str) -> N
     limits = Limits(pending_calls=1, frame=2 * MIB, unsent_hard=4 * MIB, drain=0.0)
     big = "x" * MIB
     async with hosting(at(bus), hall=source, limits=limits) as node, await Connection.open(bus) as other:
-        floods = [await Connection.open(bus) for _ in range(4)]
+        floods = [await Connection.open(bus, limits=Limits(unsent_hard=64 * MIB)) for _ in range(4)]
         held = [asyncio.ensure_future(ask(flood, "Hold", "x", number)) for number, flood in enumerate(floods)]
         while len(source.ran) < len(floods):
             await ask(other, "Who")

@@ -117,7 +117,7 @@ async def test_a_service_is_needed_and_settings_are_checked(bus: str) -> None:
         (at(bus, "&colour=red"), "does not know the setting colour"),
         (at(bus, "&service=org.acme.Other"), "settings look like"),
         ("dbus:", "no address of D-Bus"),
-        ("dbus:plants", "no transport that is known"),
+        ("dbus:plants", "there is no bus 'plants'"),
         ("dbus+ws://127.0.0.1", "no address of D-Bus"),
     ):
         with pytest.raises(AddressError, match=told):

@@ -50,19 +50,17 @@ async def test_a_service_that_never_answers_is_named_when_the_time_is_over(each_
 async def test_a_bus_that_hangs_up_on_us_and_a_place_that_is_no_bus_are_told(folder: Path) -> None:
     """A session's bus does not say a word to other users; a peer may even give a name."""
     address = f"unix:path={folder}/none"
-    ways: list[Callable[[Connection], Callable[[Message], Answer | None]]] = [
-        lambda peer: lambda call: peer.abort(),
-        lambda peer: lambda call: Answer("s", ":1.1"),
-    ]
-    for answers, words in zip(ways, ("hung up after the login: buses do so with", "is no message bus: "), strict=True):
-        server = await serve_peers(address, lambda peer: void(peer.handle("/", answers(peer), subtree=True)))
-        with pytest.raises(LinkError, match=f"none {words}"):
-            await Connection.open(address)
-        await server.close()
 
+    def hang_up(peer: Connection) -> None:
+        peer.handle("/", lambda _: peer.abort(), subtree=True)
 
-def void(_: object) -> None:
-    """Take what is not needed."""
+    def give_name(peer: Connection) -> None:
+        peer.handle("/", lambda _: Answer("s", ":1.1"), subtree=True)
+
+    for way, words in ((hang_up, "hung up after the login: buses do so with"), (give_name, "is no message bus: ")):
+        async with await serve_peers(address, way):
+            with pytest.raises(LinkError, match=f"none {words}"):
+                await Connection.open(address)
 
 
 async def test_a_late_answer_disturbs_nobody(each_bus: str) -> None:

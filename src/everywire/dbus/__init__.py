@@ -1,9 +1,10 @@
 """D-Bus: objects, signals and slots on a bus and from peer to peer.
 
 `DBus` are the settings of the wire; `interface` gives a class the name of its interface; `ObjectPath`, `Signature` and
-`UnixFd` are types that D-Bus has and other wires have not. `collection` is all objects of a service, live; `names` tells
-which services come and go; `refresh` reads a replica again whose service does not tell changes. `everywire.dbus.session` speaks the protocol without the
-object model. All is loaded when it is first used. Needs the extra `dbus`.
+`UnixFd` are types that D-Bus has and other wires have not. `collection` is all objects of a service, live; `names`
+tells which services come and go; `refresh` reads a replica again whose service does not tell changes.
+`everywire.dbus.session` speaks the protocol without the object model. All is loaded when it is first used. Needs the
+extra `dbus`.
 """
 
 from __future__ import annotations

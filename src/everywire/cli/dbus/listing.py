@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Final
 
 from everywire.cli.dbus.addresses import BusUrl, parse
 from everywire.cli.dbus.names import list_names
@@ -10,10 +13,16 @@ from everywire.cli.dbus.objects import EVERYWIRE
 from everywire.cli.dbus.services import reached
 from everywire.cli.dbus.trees import tell_cut, tell_unreadable
 from everywire.cli.dbus.walking import Found, Walk, walk
-from everywire.cli.printing import print_json, print_table
+from everywire.cli.printing import columns, on_terminal, print_json, print_table, styled
+from everywire.cli.values import visible
 from everywire.dbus.wire.described import described
 from everywire.dbus.wire.names import name_of
 from everywire.errors import ModelError
+
+GAPS: Final = 6
+"""Columns between the three of a table."""
+LEAST: Final = 20
+"""Columns that a description has at least."""
 
 
 async def list_on_bus(url: str, *, timeout: float, json: bool, unique: bool, activatable: bool) -> None:
@@ -37,10 +46,23 @@ async def list_on_bus(url: str, *, timeout: float, json: bool, unique: bool, act
             ]
         )
     else:
-        print_table(("OBJECT", "CLASS", "DESCRIPTION"), rows, whole="OBJECT")
+        print_objects(rows)
     tell_cut(found, url)
     if not objects:
         print(f"everywire: {service.title} shows no objects that you may see", file=sys.stderr)
+
+
+def print_objects(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print a table of objects; where a terminal is too narrow for whole names, a block for each."""
+    beside = max((len(word) for _, cls, _ in rows for word in cls.split()), default=0)
+    about = LEAST if any(doc for _, _, doc in rows) else 0
+    if not on_terminal() or max((len(name) for name, _, _ in rows), default=0) + beside + about + GAPS <= columns():
+        print_table(("OBJECT", "CLASS", "DESCRIPTION"), rows, whole="OBJECT")
+        return
+    for name, cls, doc in rows:
+        print(styled(visible(name), bold=True))
+        print("".join(f"    {styled(visible(word), fg='cyan')}\n" for word in cls.split(", ")), end="", flush=True)
+        print("".join(f"    {line}\n" for line in textwrap.wrap(visible(doc), max(columns() - 4, LEAST))), end="")
 
 
 def rows_of(found: Walk, url: BusUrl) -> list[tuple[str, str, str]]:

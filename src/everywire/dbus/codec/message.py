@@ -93,9 +93,7 @@ def encode_message(message: Message, serial: int) -> bytes:
     m = message
     if m.kind in (Kind.RETURN, Kind.ERROR) and not m.reply_serial:
         raise ModelError("an answer needs the serial of the call that it answers")
-    head = head_of(
-        m.kind, m.flags, m.path, m.interface, m.member, m.error_name, m.destination, m.signature, len(m.fds)
-    )
+    head = head_of(m.kind, m.flags, m.path, m.interface, m.member, m.error_name, m.destination, m.signature, len(m.fds))
     return head.frame(serial, marshal_checked(m.signature, m.body) if m.signature or m.body else b"", m.reply_serial)
 
 

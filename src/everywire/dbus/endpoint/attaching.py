@@ -63,8 +63,8 @@ class Attachment(Caller):
         self._holder, self._interface, self._listens = holder, interface, listens
         self._subscription: Subscription | None = None
         self._collecting: Collecting | None = None
-        self._fetching: dict[str, bool] = {}
-        """Properties whose value is asked for, and whether it must be asked for again."""
+        self._fetching: dict[str, _Fetch] = {}
+        """Properties whose value is asked for."""
 
     async def attach(self) -> None:
         """Bind the replica to its object; raise Fault(NOT_FOUND), SignatureMismatch, LinkError, RemoteProtocolError."""
@@ -92,12 +92,19 @@ class Attachment(Caller):
         """The object is out of reach: the replica is suspect, whoever waits fails."""
         self._release()
         self.bound = False
-        self._fetching.clear()
+        self.forget_all()
         if self.channel.carrier is self:
             self.replica.remote = None
             if self.replica.state is ReplicaState.VALID:
                 self.replica.become(ReplicaState.SUSPECT, reason)
             self.stop(reason if isinstance(reason, Fault) else Fault(Code.UNAVAILABLE, str(reason)))
+
+    def forget_all(self) -> None:
+        """Want no answer any more."""
+        super().forget_all()
+        for fetch in self._fetching.values():
+            self._connection.forget(fetch.serial)
+        self._fetching.clear()
 
     def _release(self) -> bool:
         """Count as attached no more; return whether nobody else on this connection is."""
@@ -110,6 +117,11 @@ class Attachment(Caller):
             return False
         del attached[self.path]
         return True
+
+    @property
+    def dozes(self) -> bool:
+        """Whether calls go out although the object is not known to be there."""
+        return not self.bound and self.channel.carrier is self
 
     def doze(self) -> None:
         """Let calls go to the name, which nobody owns: the bus starts the service for them."""
@@ -196,7 +208,7 @@ class Attachment(Caller):
             view = fit_host(self.where, _contract_in(checked_answer(told[0])), description, self._wanted)
             self.bind(view, host_values(view, answer.body[0], answer.fds))
 
-        self._connection.request(self.message(PROPERTIES, "Get", "ss", OBJECT, "Contract"), told.append)
+        contract = self._connection.request(self.message(PROPERTIES, "Get", "ss", OBJECT, "Contract"), told.append)
         if not self._counted:
             self._counted = True
             self.service.attached[self.path] += 1
@@ -206,6 +218,8 @@ class Attachment(Caller):
             if self._release():
                 self._tell("Detach", "")
             raise
+        finally:
+            self._connection.forget(contract)
 
     async def _attach_to_foreign(self, interfaces: tuple[Interface, ...]) -> None:
         if interfaces:
@@ -227,8 +241,9 @@ class Attachment(Caller):
         self, view: View, values: dict[str, Any], build: Callable[[Contract], type[Object]] = build_class
     ) -> None:
         """Be the carrier of the replica; from now on it hears what happens."""
-        if self._connection.is_bus and self.service.owner not in (self.destination, ""):
-            raise Fault(Code.UNAVAILABLE, f"{self.service.name} has another owner by now", may_have_run=False)
+        if self._connection.is_bus and self.service.owner != self.destination:
+            whose = "has another owner" if self.service.owner else "has no owner"
+            raise Fault(Code.UNAVAILABLE, f"{self.service.name} {whose} by now", may_have_run=False)
         self.view, self.bound, self._collecting = view, True, None
         self.channel.grace = 0.0 if view.offered is None else GRACE
         try:
@@ -291,15 +306,17 @@ class Attachment(Caller):
 
     def fetch(self, reading: Reading) -> None:
         """Ask for a value that was only told to be another; once, however often that is told meanwhile."""
-        if reading.name in self._fetching:
-            self._fetching[reading.name] = True
-            return
+        now = self.loop.time()
+        asked = self._fetching.get(reading.name)
+        if asked is not None:
+            if now - asked.since < self._patience:
+                asked.again = True
+                return
+            self._connection.forget(asked.serial)  # it will hardly be answered
         try:
-            self.get(reading, partial(self._fetched, reading))
+            self._fetching[reading.name] = _Fetch(self.get(reading, partial(self._fetched, reading)), now)
         except Fault as fault:
             log.warning("%s: %s is not known: %s", self.where, reading.name, fault)
-        else:
-            self._fetching[reading.name] = False
 
     def fetch_missing(self) -> None:
         """Ask for the values that are not known."""
@@ -309,13 +326,13 @@ class Attachment(Caller):
                 self.fetch(reading)
 
     def _fetched(self, reading: Reading, answer: Message | Exception) -> None:
-        again = self._fetching.pop(reading.name, None)
-        if again is None or not self.bound:
+        fetch = self._fetching.pop(reading.name, None)
+        if fetch is None or not self.bound:
             return
         fault = self._heard(answer) or self.take_value(reading, answer)
         if fault is not None and self.bound:
             log.warning("%s: %s cannot be read: %s", self.where, reading.name, fault)
-        if again and self.bound:
+        if fetch.again and self.bound:
             self.fetch(reading)
 
     def _refreshed(self, interface: str, answer: Message) -> None:
@@ -326,6 +343,17 @@ class Attachment(Caller):
         """Count a value that cannot be what was announced."""
         log.warning("%s sent a value that does not fit: %s: %s", self.where, name, error)
         self._holder.refusals["misfits"] += 1
+
+
+class _Fetch:
+    """A question for a value, asked as *serial* at the time *since*."""
+
+    __slots__ = ("again", "serial", "since")
+
+    def __init__(self, serial: int, since: float) -> None:
+        self.serial, self.since = serial, since
+        self.again = False
+        """Whether the value has become another meanwhile."""
 
 
 def _contract_in(answer: Message) -> Contract:

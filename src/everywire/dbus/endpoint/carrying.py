@@ -118,10 +118,10 @@ class Caller:
 
     # What the endpoint calls.
 
-    def get(self, reading: Reading, take: Callable[[Message | Exception], None]) -> None:
-        """Ask for the value of a property; raises Fault."""
+    def get(self, reading: Reading, take: Callable[[Message | Exception], None]) -> int:
+        """Ask for the value of a property; return the serial. Raises Fault."""
         body = marshal("ss", (reading.place.interface, reading.place.name))
-        self._ask(PROPERTIES, "Get", "ss", body, take)
+        return self._ask(PROPERTIES, "Get", "ss", body, take)
 
     def told(self, message: Message) -> bool:
         """Take what a host of everywire tells about streams and gaps; return whether it was that."""
@@ -140,10 +140,15 @@ class Caller:
 
     def stop(self, fault: Fault) -> None:
         """Fail what waits with *fault*: calls, streams."""
-        self._serials.clear()
         self._deadlines.close()
         self.channel.detach(fault)
         self._streams.end_all(fault)
+
+    def forget_all(self) -> None:
+        """Want no answer any more: the connection lives on for others, and whoever was asked may never answer."""
+        for serial in self._serials.values():
+            self._connection.forget(serial)
+        self._serials.clear()
 
     def link_lost(self, reason: Exception) -> None:
         """The connection is gone; whoever waits is told by `stop`."""
@@ -262,11 +267,12 @@ class Caller:
             channel.answered(token, None)
             return
         try:
-            self.get(reading, partial(self._read_back, channel, reading, token))
+            self._serials[token] = self.get(reading, partial(self._read_back, channel, reading, token))
         except Fault as error:
             channel.failed(token, error)
 
     def _read_back(self, channel: Channel, reading: Reading, token: int, answer: Message | Exception) -> None:
+        self._serials.pop(token, None)
         fault = self._heard(answer)
         if fault is None:
             fault = self.take_value(reading, answer)

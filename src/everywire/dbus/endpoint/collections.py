@@ -149,6 +149,7 @@ class Collection(Mapping[str, S], Generic[S]):
             attachment.close()
         for link in self._links.values():
             link.close()
+        self._suspend(LinkError("the collection was closed"))
         await self._node.aclose()
         self.added.end()
         self.removed.end()

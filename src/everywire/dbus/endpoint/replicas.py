@@ -165,6 +165,8 @@ class _Following:
         self._attachment = Attachment(session, service, replica, path, place.interface)
         self._news = asyncio.Event()
         self._over = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """What brings the replica back; ends with the session, for the next one does it anew."""
         self._refused = False
         """Whether the object is not what the replica expects: as soon as it may be another one, begin anew."""
         self._forget = service.watch(self)
@@ -178,6 +180,8 @@ class _Following:
         while True:
             self._news.clear()
             while not start and not self._service.present:
+                if self._attachment.dozes:
+                    self._attachment.doze()  # it was started, and left before we knew what it is
                 await self._news.wait()
                 self._news.clear()
             error = await self._try()
@@ -191,12 +195,12 @@ class _Following:
 
     def suspend(self, reason: Exception) -> None:
         """The session is over."""
-        self._over = True
+        self._end()
         self._attachment.suspend(reason)
 
     def close(self) -> None:
         """Follow no more."""
-        self._over = True
+        self._end()
         self._forget()
         self._attachment.close()
 
@@ -270,8 +274,15 @@ class _Following:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._over or self._node.tasks.closed:
             work.close()
-        else:
-            self._node.tasks.spawn(work)
+            return
+        task = self._node.tasks.spawn(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _end(self) -> None:
+        self._over = True
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
 
     async def _doze(self) -> None:
         """Let calls start the service again, if the bus can."""

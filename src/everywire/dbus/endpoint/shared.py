@@ -104,7 +104,7 @@ class Service:
             return
         if self.name == BUS:
             self.owner = BUS
-        elif self.name:
+        elif self.name and self._following is None:  # else it was followed, but the other rule was refused
             self._following = await self.connection.follow(self.name, self._owner_changed)
             self.owner = self._following.owner
         rule = Match(kind=Kind.SIGNAL, sender=self.name, interface=MANAGER)
@@ -139,8 +139,11 @@ class Service:
     # Private.
 
     def _load(self, tree: Tree, answer: Message) -> None:
-        """Take all objects, within the event of the answer: the next may tell of another."""
-        if answer.signature == "a{oa{sa{sv}}}":
+        """Take all objects, within the event of the answer: the next may tell of another.
+
+        Not from who had the name when it was asked and has it no more.
+        """
+        if answer.signature == "a{oa{sa{sv}}}" and (not self.name or answer.sender == self.owner):
             tree.objects = dict(answer.body[0])
 
     def _owner_changed(self, old: str, new: str) -> None:

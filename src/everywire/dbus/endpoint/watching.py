@@ -13,7 +13,7 @@ from everywire.dbus.codec import Kind, Message, check_bus_name
 from everywire.dbus.endpoint.settings import DBus
 from everywire.dbus.endpoint.shared import SharedBus, give_back, lease
 from everywire.dbus.session import BUS, BUS_PATH, Match, Subscription
-from everywire.errors import AddressError, EverywireError, Fault, LinkError, LocalProtocolError, ModelError
+from everywire.errors import AddressError, EverywireError, Fault, LinkError, LocalProtocolError, ModelError, RemoteProtocolError
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
 from everywire.runtime.node import Node
 from everywire.runtime.rhythm import is_near, pause
@@ -117,15 +117,16 @@ class Names(AsyncIterator[NameChange]):
             if self._shared is not None:
                 with suppress(EverywireError):
                     await asyncio.shield(self._shared.connection.closed)
-                for name in tuple(self._owners):
-                    self._change(name, "")
+            for name in tuple(self._owners):
+                self._change(name, "")
             await self._leave()
             await asyncio.sleep(pause(failures, near=is_near(f"dbus:{self._bus}"), scatter=random.uniform))
             try:
                 await self._follow()
                 failures = 0
-            except (LinkError, Fault):
+            except (LinkError, RemoteProtocolError, Fault):
                 failures += 1
+                await self._leave()  # of a connection that may live on, although this bus did not answer
 
     async def _follow(self) -> None:
         self._shared = shared = await lease(self._bus, self._node.limits)

@@ -178,6 +178,10 @@ class Connection(Messaging):
         """Give a signal to whom it concerns."""
         self.subscriptions.dispatch(message)
 
+    def owned(self, name: str, sender: str) -> bool:
+        """Return whether *sender* has, or had, the well-known *name*, as far as that is known."""
+        return self.subscriptions.owned(name, sender)
+
     async def match(self, rule: Match, callback: OnMessage) -> Subscription:
         """Call *callback* with each message that matches *rule*, from the moment in which this returns."""
         return await self.subscriptions.add(rule, callback)

@@ -96,6 +96,10 @@ class Messaging:
         """Give a signal to whom it concerns."""
         raise NotImplementedError
 
+    def owned(self, name: str, sender: str) -> bool:
+        """Return whether *sender* has, or had, the well-known *name*, as far as that is known."""
+        raise NotImplementedError
+
     # What goes out.
 
     async def ask(
@@ -291,7 +295,7 @@ class Messaging:
         waiting, self._waiting = self._waiting, {}
         fault = Fault(Code.UNAVAILABLE, f"the link was lost: {reason}" if reason else "the connection was closed")
         for on_reply, _ in waiting.values():
-            on_reply(fault)
+            self._give(on_reply, fault)
         for stream in tuple(self._streams):
             stream.end(ended_by(reason))
         if self.on_lost is not None:
@@ -312,15 +316,23 @@ class Messaging:
         if found is None:
             return  # nobody waits any more
         on_reply, asked = found
-        certain = asked.startswith(":") or (asked == BUS and self.unique_name)  # without a name we are heard by none
-        if answer.sender not in (asked, BUS) and self.is_bus and certain:
+        if answer.sender not in (asked, BUS) and self.is_bus and not self._may_answer(asked, answer.sender):
             self.refusals["spoofed"] += 1
             return
         del self._waiting[answer.reply_serial]
+        self._give(on_reply, instead or answer)
+
+    def _give(self, on_reply: OnReply, answer: Message | Exception) -> None:
         try:
-            on_reply(instead or answer)
+            on_reply(answer)
         except Exception as error:  # noqa: BLE001  one caller's failure must not cost the others their connection
             self.loop.call_exception_handler({"message": "who waits on D-Bus failed", "exception": error})
+
+    def _may_answer(self, asked: str, sender: str) -> bool:
+        """Return whether *sender* may be who was asked by another name than its own."""
+        if asked == BUS:
+            return not self.unique_name  # without a name we are heard by none but the bus
+        return not asked.startswith(":") and self.owned(asked, sender)
 
     def _other(self, event: Any) -> None:
         """Take what is no message, and messages that a monitor hears."""

@@ -93,6 +93,8 @@ class Subscriptions:
         self._on_bus: Counter[str] = Counter()
         """How often the bus was told each: it wants to be told as often that it is not wanted any more."""
         self._owners: dict[str, str] = {}
+        self._former: dict[str, str] = {}
+        """Who had each followed name before."""
         self._followers: dict[str, tuple[Following, ...]] = {}
         self._followed: Counter[str] = Counter()
         self._concerned: dict[tuple[str, ...], tuple[tuple[Subscription, bool], ...]] = {}
@@ -155,6 +157,10 @@ class Subscriptions:
         """Return the unique name behind a followed *name*; empty while nobody has it."""
         return self._owners.get(name, "")
 
+    def owned(self, name: str, sender: str) -> bool:
+        """Return whether *sender* has *name* or had it last; of a name that is not followed that is not known."""
+        return name not in self._owners or sender in (self._owners[name], self._former.get(name))
+
     def dispatch(self, message: Message) -> None:
         """Give a signal to whom it concerns, in the order in which they began to want it."""
         if message.member == "NameOwnerChanged" and message.sender == BUS and message.interface == BUS:
@@ -198,6 +204,8 @@ class Subscriptions:
         if name not in self._followed:
             return
         self._owners[name] = new
+        if old:
+            self._former[name] = old
         self._concerned.clear()
         for following in self._followers.get(name, ()):
             self._tell(following.tell, old, new)
@@ -238,6 +246,7 @@ class Subscriptions:
             del self._followed[name]
             self._concerned.clear()
             self._owners.pop(name, None)
+            self._former.pop(name, None)
             self._followers.pop(name, None)
 
     async def _add_rule(self, text: str) -> None:

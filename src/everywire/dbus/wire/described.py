@@ -109,7 +109,7 @@ def described(interfaces: Iterable[Interface], name: str = "") -> Description:
 
 def is_common(interface: str) -> bool:
     """Return whether *interface* is one that objects have besides what makes them what they are."""
-    return interface.startswith(("org.freedesktop.DBus.", "org.everywire."))
+    return interface.startswith("org.freedesktop.DBus.") or interface == "org.everywire.Object1"
 
 
 def class_name(interface: Interface) -> str:
