@@ -95,6 +95,7 @@ def test_an_object_of_ours_is_offered_by_name_and_by_path() -> None:
     with hosting("lab.py", "dbus") as url:
         quoted = f"'{url}'"
         assert asked(f"everywire get {quoted} ") == ["lab", "museum"]
+        assert asked(f"everywire get {quoted} /org") == ["/org/acme/Climate/lab", "/org/acme/Climate/museum"]
         assert asked(f"everywire set {quoted} lab color ") == ["RED", "GREEN"]
         assert asked(f"everywire set {quoted} /org/acme/Climate/lab Color ") == ["RED", "GREEN"]
 

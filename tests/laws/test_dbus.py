@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,8 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everywire import ModelError, RemoteProtocolError
-from everywire.dbus.codec import Kind, Message, Variant, decode_message, encode_message, frame_size, marshal
-from everywire.dbus.codec.bodies import read_body
+from everywire.dbus.codec import (
+    Kind,
+    Message,
+    Variant,
+    decode_message,
+    encode_message,
+    frame_size,
+    marshal,
+    parse_signature,
+)
+from everywire.dbus.codec.bodies import MALFORMED, BodyReader, value_reader, general_reader, read_body
+from everywire.dbus.codec.inlined import inlined_reader
 from everywire.dbus.engine import MOST_DESCRIPTORS, Authenticated, Broken, Engine, Oversized, Refused, Unreadable
 from tests.laws.dbus import (
     BODIES,
@@ -83,6 +94,97 @@ def test_a_frame_that_ends_early_is_refused_by_name(frame: bytes, cut: int) -> N
         shorter = frame[:4] + struct.pack(order, body - cut) + frame[8:-cut]
         with pytest.raises(RemoteProtocolError):
             decode_message(shorter)
+
+
+# ------------------------------------------------------------- readers with code of their own are as the general ones
+def outcome(read: Callable[[bytes], tuple[Any, ...]], raw: bytes) -> str:
+    """Return what *read* makes of *raw*; text, for NaN equals nothing."""
+    try:
+        return repr(read(raw))
+    except MALFORMED:
+        return "refused"
+
+
+def both_say(signature: str, raw: bytes, order: str) -> str:
+    """Return what comes of *raw* by the general reader, which the generated one agrees with."""
+    general = general_reader(signature, order)
+    read = inlined_reader(parse_signature(signature), order, general, value_reader)
+    said = outcome(general, raw)
+    assert outcome(read, raw) == said
+    return said
+
+
+CHANGES = st.lists(
+    st.tuples(st.integers(0, 200), st.sampled_from([0, 1, 2, 3, 4, 7, 8, 100, 115, 118, 255]) | st.integers(0, 255)),
+    max_size=3,
+)
+
+
+@given(body=BODIES, order=ORDERS, changes=CHANGES, cut=st.integers(0, 9))
+def test_generated_readers_are_as_the_general_ones(
+    body: tuple[str, tuple[Any, ...]], order: str, changes: list[tuple[int, int]], cut: int
+) -> None:
+    signature, values = body
+    raw = bytearray(write_body(signature, values, order))
+    assert both_say(signature, bytes(raw), order) == repr(values)
+    for place, byte in changes:
+        if place < len(raw):
+            raw[place] = byte
+            both_say(signature, bytes(raw), order)
+    both_say(signature, bytes(raw[: max(0, len(raw) - cut)]), order)
+    both_say(signature, bytes(raw) + bytes(cut), order)
+
+
+COMMON = ["sa{sv}as", "a{sv}", "v", "s", "as", "(ids)", "b", "a(yv)", "a{oa{sa{sv}}}", "aaaaaas", "ya(xsb)g", ""]
+
+
+@pytest.mark.parametrize("signature", COMMON)
+@given(
+    raw=st.binary(max_size=40) | st.lists(st.sampled_from(b"\0\0\0\1\2\4vsbday"), max_size=40).map(bytes), order=ORDERS
+)
+def test_generated_readers_are_as_the_general_ones_for_any_bytes(signature: str, raw: bytes, order: str) -> None:
+    both_say(signature, raw, order)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_no_byte_of_a_change_is_read_otherwise_by_generated_readers(order: str) -> None:
+    changed = {
+        "Heat": Variant("d", 2.5),
+        "On": Variant("b", True),
+        "Name": Variant("s", "hall"),
+        "In": Variant("as", ["a"]),
+    }
+    raw = write_body("sa{sv}as", ("a.B1", changed, ["Old"]), order)
+    said = {
+        both_say("sa{sv}as", raw[:place] + bytes((byte,)) + raw[place + 1 :], order)
+        for place in range(len(raw))
+        for byte in (0, 1, 2, 100, 255)
+    }
+    assert "refused" in said
+    assert len(said) > 20
+
+
+@pytest.mark.parametrize("depth", [62, 63, 64, 65])
+@pytest.mark.parametrize("signature", ["v", "av", "(v)", "a{sv}", "aav"])
+def test_generated_readers_count_the_same_depth(signature: str, depth: int) -> None:
+    value: Any = Variant("y", 7)
+    for _ in range(depth - 1):
+        value = Variant("v", value)
+    bodies: dict[str, Any] = {"v": value, "av": [value], "(v)": [value], "a{sv}": {"a": value}, "aav": [[value]]}
+    raw = write_body(signature, (bodies[signature],), "<")
+    deeper = {"v": 0, "av": 1, "(v)": 1, "a{sv}": 2, "aav": 2}[signature]
+    assert (both_say(signature, raw, "<") == "refused") is (depth + deeper > 64)
+
+
+def test_a_reader_that_is_used_often_gets_code_of_its_own_and_reads_on() -> None:
+    reader = BodyReader("sa{sv}as", "<")
+    raw = marshal("sa{sv}as", ("a.B1", {"Heat": Variant("d", 2.5)}, []))
+    at_first, read = reader.read, [reader.read(raw) for _ in range(1000)]
+    assert read == [("a.B1", {"Heat": Variant("d", 2.5)}, [])] * 1000
+    assert reader.read != at_first
+    for broken in (raw[:-1], raw + b"\0", b""):
+        with pytest.raises(MALFORMED):
+            reader.read(broken)
 
 
 # ------------------------------------------------------------------------------------------------- law 4: bounded

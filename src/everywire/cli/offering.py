@@ -162,12 +162,12 @@ def _listening_ports() -> Iterator[int]:
 
 
 # -------------------------------------------------------------------------------------------------- objects, members
-def objects(words: Words, _: str) -> Iterator[Offer]:
+def objects(words: Words, incomplete: str) -> Iterator[Offer]:
     """Yield the objects at the URL."""
     if is_dbus(words["url"]):
         from everywire.cli.dbus import offering as on_dbus
 
-        yield from (Offer(name, text) for name, text in _within_budget(on_dbus.objects(words)))
+        yield from (Offer(name, text) for name, text in _within_budget(on_dbus.objects(words, incomplete)))
         return
     for name in _ask(words, _names):
         yield Offer(name)

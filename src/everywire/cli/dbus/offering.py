@@ -30,12 +30,14 @@ async def bus_names(url: str) -> Pairs:
     return [(each.name, each.process if each.owner else "starts when it is called") for each in found]
 
 
-async def objects(words: Words) -> Pairs:
-    """Return the objects of a service: those of ours by name, others by path."""
+async def objects(words: Words, incomplete: str) -> Pairs:
+    """Return the objects of a service: those of ours by name, unless a path was begun, others by path."""
     url = parse(words["url"])
     async with reached(url, 0, start=False) as service:
         found = await walk(service, url.path or "/", hurry=PATIENCE)
-    return [(name, doc or cls) for name, cls, doc in rows_of(found, url)]
+    told = [(name, doc or cls) for name, cls, doc in rows_of(found, url)]
+    by_path = [(here.path, ", ".join(here.own)) for here in found.objects.values() if here.own]
+    return by_path if incomplete.startswith("/") else told
 
 
 async def paths(words: Words) -> Pairs:

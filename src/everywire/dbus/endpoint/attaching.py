@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from everywire.dbus.codec import Kind, Message, Variant
 from everywire.dbus.endpoint.carrying import Caller
 from everywire.dbus.endpoint.collecting import Collecting
+from everywire.dbus.endpoint.fetching import Fetching
 from everywire.dbus.endpoint.shared import Service, ask_at_once, checked_answer
 from everywire.dbus.introspection import Interface, parse
 from everywire.dbus.session import Match, Subscription
@@ -63,8 +64,8 @@ class Attachment(Caller):
         self._holder, self._interface, self._listens = holder, interface, listens
         self._subscription: Subscription | None = None
         self._collecting: Collecting | None = None
-        self._fetching: dict[str, _Fetch] = {}
-        """Properties whose value is asked for."""
+        self._fetching = Fetching(service.connection, self.get, self._fetched, self.fetch)
+        self._complained: set[str] = set()
 
     async def attach(self) -> None:
         """Bind the replica to its object; raise Fault(NOT_FOUND), SignatureMismatch, LinkError, RemoteProtocolError."""
@@ -102,9 +103,7 @@ class Attachment(Caller):
     def forget_all(self) -> None:
         """Want no answer any more."""
         super().forget_all()
-        for fetch in self._fetching.values():
-            self._connection.forget(fetch.serial)
-        self._fetching.clear()
+        self._fetching.forget()
 
     def _release(self) -> bool:
         """Count as attached no more; return whether nobody else on this connection is."""
@@ -205,7 +204,7 @@ class Attachment(Caller):
         def take(answer: Message) -> None:
             if not told or answer.signature != "a{sv}":
                 raise ModelError("it answers Attach before Get, or with something else than values")
-            view = fit_host(self.where, _contract_in(checked_answer(told[0])), description, self._wanted)
+            view = fit_host(self.where, contract_in(checked_answer(told[0])), description, self._wanted)
             self.bind(view, host_values(view, answer.body[0], answer.fds))
 
         contract = self._connection.request(self.message(PROPERTIES, "Get", "ss", OBJECT, "Contract"), told.append)
@@ -306,17 +305,12 @@ class Attachment(Caller):
 
     def fetch(self, reading: Reading) -> None:
         """Ask for a value that was only told to be another; once, however often that is told meanwhile."""
-        now = self.loop.time()
-        asked = self._fetching.get(reading.name)
-        if asked is not None:
-            if now - asked.since < self._patience:
-                asked.again = True
-                return
-            self._connection.forget(asked.serial)  # it will hardly be answered
+        if not self.bound:
+            return
         try:
-            self._fetching[reading.name] = _Fetch(self.get(reading, partial(self._fetched, reading)), now)
+            self._fetching.ask(reading)
         except Fault as fault:
-            log.warning("%s: %s is not known: %s", self.where, reading.name, fault)
+            self._complain("%s: %s is not known: %s", reading.name, fault)
 
     def fetch_missing(self) -> None:
         """Ask for the values that are not known."""
@@ -326,14 +320,9 @@ class Attachment(Caller):
                 self.fetch(reading)
 
     def _fetched(self, reading: Reading, answer: Message | Exception) -> None:
-        fetch = self._fetching.pop(reading.name, None)
-        if fetch is None or not self.bound:
-            return
         fault = self._heard(answer) or self.take_value(reading, answer)
         if fault is not None and self.bound:
-            log.warning("%s: %s cannot be read: %s", self.where, reading.name, fault)
-        if fetch.again and self.bound:
-            self.fetch(reading)
+            self._complain("%s: %s cannot be read: %s", reading.name, fault)
 
     def _refreshed(self, interface: str, answer: Message) -> None:
         if answer.signature == "a{sv}" and self.bound:
@@ -341,25 +330,20 @@ class Attachment(Caller):
 
     def misfit(self, name: str, error: ModelError) -> None:
         """Count a value that cannot be what was announced."""
-        log.warning("%s sent a value that does not fit: %s: %s", self.where, name, error)
+        self._complain("%s sent a value that does not fit: %s: %s", name, error)
         self._holder.refusals["misfits"] += 1
 
-
-class _Fetch:
-    """A question for a value, asked as *serial* at the time *since*."""
-
-    __slots__ = ("again", "serial", "since")
-
-    def __init__(self, serial: int, since: float) -> None:
-        self.serial, self.since = serial, since
-        self.again = False
-        """Whether the value has become another meanwhile."""
+    def _complain(self, text: str, name: str, error: Exception) -> None:
+        """Log it, loudly only the first time of each member: a service may err a thousand times a second."""
+        log.log(logging.DEBUG if name in self._complained else logging.WARNING, text, self.where, name, error)
+        self._complained.add(name)
 
 
-def _contract_in(answer: Message) -> Contract:
+def contract_in(answer: Message) -> Contract:
+    """Return what an object of everywire answers when it is asked for its contract; raise ModelError."""
     if answer.signature != "v" or answer.body[0].signature != "s":
         raise ModelError("its contract is no text")
     return read_description(answer.body[0].value.encode())
 
 
-__all__ = ("Attachment", "Holder")
+__all__ = ("Attachment", "Holder", "contract_in")

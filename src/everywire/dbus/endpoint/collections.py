@@ -175,8 +175,7 @@ class Collection(Mapping[str, S], Generic[S]):
 
     def appeared(self, path: str, interfaces: Interfaces) -> None:
         """The service shows an object, or more of one."""
-        self._dirty[path] = None
-        self._news.set()
+        self._look_at(path)
 
     def vanished(self, path: str, interfaces: tuple[str, ...]) -> None:
         """The service shows less of an object."""
@@ -185,8 +184,14 @@ class Collection(Mapping[str, S], Generic[S]):
             needed = {OBJECT} if attachment.view.offered is not None else attachment.view.used
             if not needed.isdisjoint(interfaces):
                 self._remove(path)
-        self._dirty[path] = None
-        self._news.set()
+        self._look_at(path)
+
+    def _look_at(self, path: str) -> None:
+        """Something has changed at *path*; a service may tell of more objects than are known."""
+        known = self._tree is not None and path in (self._tree.objects or ())
+        if known or path in self._links or path in self._attached:
+            self._dirty[path] = None
+            self._news.set()
 
     # Private: the link.
 
@@ -232,7 +237,8 @@ class Collection(Mapping[str, S], Generic[S]):
     async def _load(self, service: Service) -> None:
         """Ask for all objects; the call starts a service that the bus can start."""
         try:
-            tree = await service.tree(self._place.base, self._node.limits.handshake)
+            async with service.with_owner():
+                tree = await service.tree(self._place.base, self._node.limits.handshake)
         except Fault as fault:
             if fault.code is Code.UNAVAILABLE and not service.connection.closed.done():
                 self._error = LinkError(f"{self._url} is not there: {fault.message}")
@@ -272,15 +278,16 @@ class Collection(Mapping[str, S], Generic[S]):
             return
         if path in self._attached:
             return
-        names = frozenset(interfaces)
+        names, service = frozenset(interfaces), self._link.service
         try:
-            kind = await self._kinds.find(self._link.service, path, names)
-            if tree.objects is None or tree.objects.get(path) is not interfaces or names != interfaces.keys():
-                self._dirty[path] = None  # it has changed meanwhile
-            elif kind is None:
-                self._remove(path)
-            else:
-                await self._bind(path, kind, interfaces)
+            async with service.with_owner():
+                kind = await self._kinds.find(service, path, names)
+                if tree.objects is None or tree.objects.get(path) is not interfaces or names != interfaces.keys():
+                    self._dirty[path] = None  # it has changed meanwhile
+                elif kind is None:
+                    self._remove(path)
+                else:
+                    await self._bind(path, kind, interfaces)
         except (Fault, ModelError, RemoteProtocolError, SignatureMismatch) as error:
             if self._link.connection.closed.done():
                 raise
@@ -329,12 +336,9 @@ class Collection(Mapping[str, S], Generic[S]):
         if attachment is not None:
             attachment.heard(message)
         elif message.interface == PROPERTIES and (message.member, message.signature) == CHANGED:
-            known = (self._tree.objects or {}).get(message.path) if self._tree is not None else None
-            interface, changed, invalidated = message.body
-            if known is not None and interface in known:
-                known[interface].update(changed)
-                for name in invalidated:
-                    known[interface].pop(name, None)
+            tree = service.trees.get(self._place.base)  # not self._tree: it may be known since the message before
+            if tree is not None:
+                tree.change(message.path, *message.body)
 
 
 class _Link:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from everywire.dbus.codec import Kind, Message
-from everywire.dbus.endpoint.attaching import INTROSPECTABLE, Attachment
+from everywire.dbus.endpoint.attaching import INTROSPECTABLE, Attachment, contract_in
 from everywire.dbus.endpoint.settings import Place
 from everywire.dbus.endpoint.shared import Interfaces, Service, SharedBus, ask_at_once, give_back, open_bus
 from everywire.dbus.introspection import Node as Described
@@ -19,13 +19,14 @@ from everywire.dbus.wire.names import name_of, path_of
 from everywire.dbus.wire.replicating import OBJECT, PROPERTIES
 from everywire.errors import AddressError, Code, Fault, LinkError, ModelError, RemoteProtocolError, SignatureMismatch
 from everywire.model import Contract, Object
-from everywire.model.description import read_description
 from everywire.runtime.limits import Refusals
 from everywire.runtime.node import Node
 from everywire.runtime.replica import ReplicaLink, link_of
 from everywire.runtime.rhythm import pause
 
 log: Final = logging.getLogger("everywire.dbus")
+
+T = TypeVar("T")
 
 
 async def open_session(node: Node, place: Place) -> DBusSession:
@@ -74,17 +75,17 @@ class DBusSession:
 
     async def contract(self, name: str) -> Contract:
         """Return what the object *name* tells of itself."""
-        service = self._followed
-        node = await self._introspect(path_of(name, self._place.base))
+        path = path_of(name, self._place.base)
+        node = await self._introspect(path)
         interface = self._place.interface
         if is_ours(node.interfaces):
-            (variant,) = await service.connection.call(
-                service.destination, path_of(name, self._place.base), PROPERTIES, "Get", "ss", OBJECT, "Contract"
-            )
-            return read_description(str(variant.value).encode())
+            try:
+                return await self._ask(path, PROPERTIES, "Get", contract_in, OBJECT, "Contract")
+            except ModelError as error:
+                raise RemoteProtocolError(f"{path} of {self._place.url} shows itself wrongly: {error}") from error
         own = own_interfaces(node.interfaces, interface)
         if not own:
-            where = f"{path_of(name, self._place.base)} of {self._place.url}"
+            where = f"{path} of {self._place.url}"
             raise Fault(Code.NOT_FOUND, f"there is no object at {where}", may_have_run=False)
         return foreign_description(own).contract
 
@@ -137,16 +138,24 @@ class DBusSession:
             log.debug("%s does not say what it offers: %s", self._place.url, error)
 
     async def _introspect(self, path: str) -> Described:
-        service = self._followed
-        call = Message(
-            kind=Kind.CALL, destination=service.destination, path=path, interface=INTROSPECTABLE, member="Introspect"
-        )
-
         def read(answer: Message) -> Described:
             if answer.signature != "s":
                 raise RemoteProtocolError(f"{path} describes itself with {answer.signature or 'nothing'}")
             return parse(answer.body[0], limit=self._node.limits.frame)
 
+        return await self._ask(path, INTROSPECTABLE, "Introspect", read)
+
+    async def _ask(self, path: str, interface: str, member: str, read: Callable[[Message], T], *names: str) -> T:
+        service = self._followed
+        call = Message(
+            kind=Kind.CALL,
+            destination=service.destination,
+            path=path,
+            interface=interface,
+            member=member,
+            signature="s" * len(names),
+            body=names,
+        )
         return await ask_at_once(service.connection, call, read, self._node.limits.handshake)
 
 
@@ -238,7 +247,8 @@ class _Following:
         """Attach; return why there is nothing to attach to yet."""
         service, replica = self._service, self._replica
         try:
-            await self._attachment.attach()
+            async with service.with_owner():
+                await self._attachment.attach()
         except SignatureMismatch:
             self._refused = True
             raise

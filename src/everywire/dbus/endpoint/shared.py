@@ -6,10 +6,11 @@ Fifty replicas of a service cost one connection, one rule for the owner, one for
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from itertools import count, islice
 from typing import Final, Protocol, TypeVar
 
 from everywire.dbus.codec import Kind, Message, Variant
@@ -27,6 +28,8 @@ log: Final = logging.getLogger("everywire.dbus")
 MANAGER: Final = "org.freedesktop.DBus.ObjectManager"
 MOST_OBJECTS: Final = 65_536
 """Objects of one service that are known: it must not fill our memory with them."""
+MOST_WITHIN: Final = 1024
+"""Interfaces of one object, and properties of one interface, that are known."""
 
 Interfaces = dict[str, dict[str, Variant]]
 """Properties by the interface that they belong to."""
@@ -58,7 +61,21 @@ class Tree:
     def add(self, path: str, interfaces: Interfaces) -> None:
         """Take more of an object; of a service without measure only so many."""
         if self.objects is not None and (path in self.objects or len(self.objects) < MOST_OBJECTS):
-            self.objects.setdefault(path, {}).update(interfaces)
+            known = self.objects.setdefault(path, {})
+            known.update(islice(interfaces.items(), MOST_WITHIN))
+            for interface in tuple(islice(known, MOST_WITHIN, None)):
+                del known[interface]
+
+    def change(self, path: str, interface: str, changed: dict[str, Variant], invalidated: list[str]) -> None:
+        """Take new values of an object's properties."""
+        known = (self.objects or {}).get(path, {}).get(interface)
+        if known is None:
+            return
+        for name, value in changed.items():
+            if name in known or len(known) < MOST_WITHIN:
+                known[name] = value
+        for name in invalidated:
+            known.pop(name, None)
 
     def remove(self, path: str, interfaces: tuple[str, ...]) -> None:
         """Take less of an object."""
@@ -85,6 +102,7 @@ class Service:
         self.attached: Counter[str] = Counter()
         """How many replicas have attached to each object: a host knows only the connection, and detaches that."""
         self._watchers: dict[Watcher, None] = {}
+        self._asking: set[asyncio.Timeout] = set()
         self._following: Following | None = None
         self._managed: Subscription | None = None
 
@@ -122,6 +140,23 @@ class Service:
         self._watchers[watcher] = None
         return lambda: self._watchers.pop(watcher, None) and None
 
+    @asynccontextmanager
+    async def with_owner(self) -> AsyncGenerator[None, None]:
+        """Ask the owner within the block; raise Fault(UNAVAILABLE) as soon as it is not the owner any more.
+
+        It may be alive and never answer, while the next one waits to be asked.
+        """
+        try:
+            async with asyncio.timeout(None) as asking:
+                self._asking.add(asking)
+                try:
+                    yield
+                finally:
+                    self._asking.discard(asking)
+        except TimeoutError:
+            text = f"{self.name} changed its owner while it was asked"
+            raise Fault(Code.UNAVAILABLE, text, may_have_run=False) from None
+
     async def tree(self, path: str, timeout: float | None) -> Tree:
         """Return what the ObjectManager at *path* manages, asked once; raise Fault when there is none."""
         tree = self.trees.setdefault(path, Tree(path))
@@ -152,6 +187,8 @@ class Service:
             tree.objects = None
         for watcher in tuple(self._watchers):
             watcher.owner_changed(old, new)
+        for asking in self._asking if old else ():
+            asking.reschedule(self.connection.loop.time())
 
     def _heard(self, message: Message) -> None:
         if self.owner and message.sender != self.owner:
@@ -182,7 +219,7 @@ class SharedBus:
     def __init__(self, connection: Connection, key: Key | None = None) -> None:
         self.connection, self.key = connection, key
         self.users = 0
-        self.numbers = itertools.count(1)
+        self.numbers = count(1)
         """Numbers of streams: a host tells those of one caller apart by them."""
         self._services: dict[str, Service] = {}
 

@@ -13,7 +13,15 @@ from everywire.dbus.codec import Kind, Message, check_bus_name
 from everywire.dbus.endpoint.settings import DBus
 from everywire.dbus.endpoint.shared import SharedBus, give_back, lease
 from everywire.dbus.session import BUS, BUS_PATH, Match, Subscription
-from everywire.errors import AddressError, EverywireError, Fault, LinkError, LocalProtocolError, ModelError, RemoteProtocolError
+from everywire.errors import (
+    AddressError,
+    EverywireError,
+    Fault,
+    LinkError,
+    LocalProtocolError,
+    ModelError,
+    RemoteProtocolError,
+)
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
 from everywire.runtime.node import Node
 from everywire.runtime.rhythm import is_near, pause
@@ -132,7 +140,8 @@ class Names(AsyncIterator[NameChange]):
         self._shared = shared = await lease(self._bus, self._node.limits)
         connection = shared.connection
         self._told.clear()
-        self._subscriptions = [await connection.match(rule, self._heard) for rule in self._rules()]
+        for rule in self._rules():
+            self._subscriptions.append(await connection.match(rule, self._heard))
         for name in await connection.names():
             if self._wanted(name) and name not in self._told:
                 owner = await connection.owner(name)
