@@ -30,7 +30,7 @@ ON_LIBRARIES: Final = ("dbus", "http")
 """Slices built on the libraries of an extra: imported in adapters only, and not before the wire is used."""
 
 RUNS_CODE: Final[dict[str, str]] = {
-    "model/compile.py": "exec: accessors and checks per class, from literals and our own identifiers only",
+    "model/compile.py": "exec: checks per class, readers per signature, from literals and our own identifiers only",
 }
 """Modules that may call eval, exec or compile, and on what; never on anything from a wire."""
 

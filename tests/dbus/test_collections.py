@@ -21,16 +21,18 @@ from everywire import (
     Object,
     Property,
     ReplicaState,
+    connect,
     prop,
     slot,
     u32,
 )
 from everywire.dbus import DBus, collection, interface, names
 from everywire.dbus.endpoint import shared
-from everywire.dbus.session import Answer, Connection, Variant
+from everywire.dbus.session import Answer, Connection, Match, Message, Variant
+from everywire.runtime.limits import DEFAULT_LIMITS
 from tests.conformance.plant import Heard, States
 from tests.dbus import lab
-from tests.dbus.services import INTERFACE, MANAGER, PATH, Service, Thing, lamp, serving
+from tests.dbus.services import INTERFACE, MANAGER, PATH, PROPERTIES, SERVICE, Service, Thing, lamp, serving
 from tests.dbus.test_replicas import Lamp, url
 
 VALID, SUSPECT = ReplicaState.VALID, ReplicaState.SUSPECT
@@ -295,6 +297,57 @@ async def test_a_flood_of_objects_ends_at_a_bound(bus: str, monkeypatch: pytest.
         assert lamps.refusals["misfits"] == 10
 
 
+async def test_a_change_right_after_the_objects_were_told_is_not_lost(bus: str) -> None:
+    def early(service: Service) -> None:
+        thing = lamp(service, f"{PATH}/l0")
+
+        def manage(call: Message) -> None:
+            objects = {thing.path: {name: dict(values) for name, values in thing.values.items()}}
+            service.connection.reply(call, "a{oa{sa{sv}}}", objects)
+            thing.set("Brightness", Variant("u", 77))  # the next message, and most often in the same chunk
+
+        service.connection.handle(PATH, manage)
+
+    async with serving(bus, early=early), collection(url(bus), Lamp) as lamps:
+        room = lamps[f"{PATH}/l0"]
+        assert await room.blink(2) == 1.0
+        assert room.brightness == 77
+
+
+async def test_calls_that_wait_fail_when_a_collection_is_closed(bus: str) -> None:
+    async with racked(bus) as rack, connect(url(bus), "l0", Lamp) as keeper:
+        answer = asyncio.get_running_loop().create_future()
+        rack.lamps["l1"].methods["Blink"] = lambda times: answer
+        async with collection(url(bus), Lamp) as lamps:
+            room = lamps[f"{PATH}/l1"]
+            call = room.blink(1)
+            await rack.service.until_asked("Blink")
+        with pytest.raises(Fault, match="collection was closed"):
+            await call
+        with pytest.raises(Fault) as caught:
+            await room.blink(1)
+        assert (caught.value.code, caught.value.may_have_run) == (Code.UNAVAILABLE, False)
+        assert await keeper.blink(2) == 1.0
+        answer.cancel()
+
+
+async def test_a_service_that_tells_more_and_more_fills_no_memory(bus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "MOST_WITHIN", 10)
+    async with racked(bus, 1) as rack, collection(url(bus), Lamp) as lamps:
+        emit, path, name = rack.service.connection.emit, f"{PATH}/other", "org.acme.Other1"
+        emit(PATH, MANAGER, "InterfacesAdded", "oa{sa{sv}}", path, {name: {}})
+        for number in range(100):
+            emit(PATH, MANAGER, "InterfacesAdded", "oa{sa{sv}}", path, {f"org.acme.I{number}": {}})
+            emit(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", name, {f"P{number}": Variant("u", 1)}, ["P0"])
+            emit(PATH, MANAGER, "InterfacesRemoved", "oas", f"{PATH}/x{number}", [name])
+        assert await lamps[f"{PATH}/l0"].blink(2) == 1.0
+        assert lamps._tree is not None
+        assert lamps._tree.objects is not None
+        known = lamps._tree.objects[path]
+        assert (len(known), len(known[name]), len(lamps._tree.objects)) == (10, 10, 2)
+        assert set(lamps._dirty) <= {path}
+
+
 # ------------------------------------------------------------------------------------------------------------- names
 async def test_names_are_followed_as_they_come_go_and_change_hands(each_bus: str) -> None:
     async with await Connection.open(each_bus) as one, await Connection.open(each_bus) as two:
@@ -368,3 +421,60 @@ async def test_odd_patterns_and_addresses_are_refused() -> None:
     with pytest.raises(LinkError):
         async with names("dbus:unix:path=/tmp/nothing-is-here"):
             pass
+
+
+async def test_a_block_of_names_whose_end_is_cancelled_gives_its_connection_back(bus: str) -> None:
+    async def use() -> None:
+        async with names(f"dbus:{bus}", "org.acme.*"):
+            begun.set()
+            await over.wait()
+
+    begun, over = asyncio.Event(), asyncio.Event()
+    using = asyncio.create_task(use())
+    await begun.wait()
+    over.set()
+    await asyncio.sleep(0)  # it ends
+    using.cancel()
+    await asyncio.wait([using])
+    await until(lambda: not shared._SLOTS)
+
+
+async def test_names_are_followed_again_when_a_bus_did_not_answer(
+    own_bus: lab.Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with names(f"dbus:{own_bus.address}", "org.acme.*") as players:
+        asked, ask = Heard(), Connection.names
+
+        async def late(connection: Connection, *, activatable: bool = False) -> tuple[str, ...]:
+            asked(connection)
+            if len(asked.items) == 1:
+                raise Fault(Code.DEADLINE_EXCEEDED, "the bus did not answer ListNames")
+            return await ask(connection, activatable=activatable)
+
+        monkeypatch.setattr(Connection, "names", late)
+        await own_bus.restart()
+        await asked.count(2)
+        async with serving(own_bus.address):
+            await until(lambda: SERVICE in players.owners)
+
+
+async def test_a_service_whose_second_rule_was_refused_is_followed_once(
+    bus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    match, refused = Connection.match, Heard()
+
+    async def once(connection: Connection, rule: Match, callback: Any) -> Any:
+        if not refused.items:
+            refused(rule)
+            raise Fault(Code.RESOURCE_EXHAUSTED, "too many rules")
+        return await match(connection, rule, callback)
+
+    monkeypatch.setattr(Connection, "match", once)
+    lent = await shared.lease(bus, DEFAULT_LIMITS)
+    first, second = await asyncio.gather(lent.service(SERVICE), lent.service(SERVICE), return_exceptions=True)
+    assert isinstance(first, Fault)
+    assert isinstance(second, shared.Service)
+    assert len(lent.connection.subscriptions._followers[SERVICE]) == 1
+    lent.release(second)
+    assert not lent.connection.subscriptions._followers
+    await shared.give_back(lent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Final
 
 import pytest
@@ -13,6 +14,7 @@ from everywire import (
     Limits,
     LinkError,
     LocalProtocolError,
+    Node,
     RemoteProtocolError,
     ReplicaState,
     connect,
@@ -20,7 +22,9 @@ from everywire import (
 )
 from everywire.dbus import collection, refresh
 from everywire.dbus.session import Answer, Message, Variant
+from everywire.runtime.wires import wire_of
 from tests.conformance.plant import Heard
+from tests.dbus import lab
 from tests.dbus.services import INTERFACE, PATH, PROPERTIES, Thing, lamp, serving
 from tests.dbus.test_replicas import Lamp, lit, url
 from tests.harness import soak
@@ -96,6 +100,36 @@ async def test_a_stale_value_that_cannot_be_read_stays_as_it_was(bus: str) -> No
         assert room.color == "warm"
 
 
+async def test_a_value_whose_question_is_never_answered_is_asked_for_again(bus: str) -> None:
+    async with serving(bus) as service:
+        thing, never = lamp(service), asyncio.get_running_loop().create_future()
+        get = thing._get
+        async with connect(url(bus), ".", Lamp, limits=HASTY) as room:
+            thing._get = lambda *_: never  # type: ignore[method-assign]
+            thing.set("Color", Variant("s", "dim"), how="invalidated")
+            await service.until_asked("Get")
+            thing._get = get  # type: ignore[method-assign]
+            with pytest.raises(Fault, match="no answer"):
+                await room.hang()  # as long as a question waits for its answer
+            thing.set("Color", Variant("s", "red"), how="invalidated")
+            assert await Lamp.color.wait_for(room, lambda value: value == "red") == "red"
+        never.cancel()
+
+
+async def test_a_member_that_errs_again_and_again_is_logged_once(bus: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with lit(bus) as (thing, room):
+        thing.broken = {"Color"}
+        for _ in range(50):
+            thing.set("Brightness", Variant("s", "bright"))
+            thing.emit("Burnt", "s", "x")
+        for count in range(1, 4):
+            thing.tell({}, "Color")
+            await thing.service.until_asked("Get", count)
+            assert await room.blink(2) == 1.0
+        assert holder_of(room).refusals["misfits"] == 100
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 3
+
+
 # -------------------------------------------------------------------------------------------------- odd descriptions
 ODD: Final = "<node><interface name='a.b'><property name='p' type='a' access='read'/></interface></node>"
 BOMB: Final = '<!DOCTYPE node [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><node>&b;</node>'
@@ -145,6 +179,21 @@ async def test_a_service_that_only_pretends_to_be_everywire_is_found_out(bus: st
                         pass
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(), Answer("s", "x"), Answer("v", Variant("i", 5)), Answer("vv", Variant("s", "{}"), Variant("s", "{}"))],
+    ids=["nothing", "text", "number", "several"],
+)
+async def test_a_contract_that_is_asked_for_and_is_none_is_a_named_error(bus: str, answer: Answer) -> None:
+    async with serving(bus) as service, Node() as node:
+        thing = service.add(xml='<interface name="org.everywire.Object1"/>')
+        thing._get = lambda *_: answer  # type: ignore[method-assign]
+        session = await wire_of(url(bus)).open(node)
+        with pytest.raises(RemoteProtocolError, match="its contract is no text"):
+            await session.contract(".")
+        await session.close()
+
+
 async def test_values_that_an_everywire_host_sends_wrongly_are_a_named_error(bus: str) -> None:
     contract = '{"name":"X","members":[{"kind":"property","name":"size","parameters":[{"name":"size","type":"i64"}]}]}'
     xml = """<interface name="org.everywire.Object1"/>
@@ -184,6 +233,14 @@ async def test_a_service_that_never_answers_is_given_up(bus: str, member: str) -
         with pytest.raises(LinkError, match=r"did not (answer|tell).*0.3 s"):
             async with connect(url(bus), ".", Lamp, timeout=0, limits=HASTY):
                 pass
+
+
+async def test_a_bus_that_never_answers_is_given_up(own_bus: lab.Bus) -> None:
+    began = time.monotonic()
+    with own_bus.frozen(), pytest.raises(LinkError, match=r"did not answer within 0.3 s"):
+        async with connect(url(own_bus.address), ".", Lamp, timeout=0, limits=HASTY):
+            pass
+    assert time.monotonic() - began < 5
 
 
 async def test_a_service_that_never_says_what_it_offers_can_be_used(bus: str) -> None:

@@ -17,7 +17,7 @@ from everywire.dbus.session import Answer, Connection, Kind, Message
 from tests.conformance.plant import States
 from tests.dbus import lab
 from tests.dbus.hosts import until
-from tests.dbus.services import MANAGER, PATH, SERVICE, Service, lamp, serving
+from tests.dbus.services import PATH, SERVICE, Service, lamp, serving
 from tests.dbus.test_collections import Rack
 from tests.dbus.test_replicas import Lamp, url
 from tests.dbus.test_replicas_hostile import silent
@@ -65,24 +65,15 @@ async def test_objects_that_a_former_owner_tells_are_not_those_of_the_present_on
             assert not lamps.refusals
 
 
-async def test_an_owner_that_never_answers_does_not_keep_from_the_next_one(bus: str) -> None:
+async def test_a_collection_leaves_an_owner_that_never_answers_for_the_next_one(bus: str) -> None:
     async with serving(bus, allow_replacement=True) as old, AsyncExitStack() as use:
-        silent(lamp(old), "GetAll", "GetManagedObjects")
-        connecting = asyncio.create_task(use.enter_async_context(connect(url(bus), ".", Lamp, timeout=None)))
-        await old.until_asked("GetAll")
-        collecting = asyncio.create_task(use.enter_async_context(collection(url(bus), Lamp, timeout=None)))
-        await old.until_asked("GetManagedObjects", 2)
-
-        def early(service: Service) -> None:
-            rack_of("new")(service)
-            service.connection.handle(f"{PATH}/hall", lamp(service, f"{PATH}/spare").handle)
-
-        async with asyncio.timeout(5), serving(bus, early=early, replace=True):
-            assert list(await collecting) == [f"{PATH}/new"]
-            connecting.cancel()
-            await asyncio.wait([connecting])
-        async with asyncio.timeout(5), serving(bus, early=lamp), connect(url(bus), ".", Lamp) as room:
-            assert await room.blink(2) == 1.0
+        late_manager(old)
+        lamps: Any = collection(url(bus), Lamp, timeout=None)
+        entering = asyncio.create_task(use.enter_async_context(lamps))
+        await old.until_asked("GetManagedObjects")
+        async with asyncio.timeout(5), serving(bus, early=rack_of("new"), replace=True):
+            await entering
+            assert list(lamps) == [f"{PATH}/new"]
 
 
 async def test_a_replica_leaves_an_owner_that_never_answers_for_the_next_one(bus: str) -> None:
@@ -104,49 +95,47 @@ async def test_who_gives_its_name_back_while_it_answers_is_not_attached_to(bus: 
             await service.connection.release_name(SERVICE)
             return get_all(interface)
 
-        thing._getall = leave  # type: ignore[assignment,method-assign]
+        thing._getall = leave  # type: ignore[assignment]
         with pytest.raises((LinkError, Fault), match="owner"):
             async with connect(url(bus), ".", Lamp, timeout=0):
                 pass
 
 
 # ---------------------------------------------------------------------------------------- services that a bus starts
-FRAIL = """
-import asyncio, os, sys
-sys.path.insert(0, sys.argv[3])
-from tests.dbus.services import PATH, lamp, serving
-
-async def main():
-    def early(service):
-        thing = lamp(service)
-        def die(*_): os._exit(0)
-        thing.methods["Forget"] = die
-        if os.path.exists(sys.argv[2]):
-            thing._getall = die
-    async with serving(sys.argv[1], early=early):
-        await asyncio.get_running_loop().create_future()
-
-asyncio.run(main())
-"""
-
-
 async def test_a_service_that_dies_as_soon_as_it_is_started_is_started_again(own_bus: lab.Bus) -> None:
-    program, frail = own_bus.folder / "lamp.py", own_bus.folder / "frail"
-    program.write_text(FRAIL)
-    own_bus.offer(SERVICE, sys.executable, program, own_bus.address, frail, Path(__file__).parents[2])
-    async with connect(url(own_bus.address), ".", Lamp) as room:
+    own_bus.offer(SERVICE, sys.executable, PROGRAMS / "lamp.py", own_bus.address, own_bus.folder / "started")
+    async with AsyncExitStack() as first, AsyncExitStack() as use:
+        await first.enter_async_context(serving(own_bus.address, early=lamp))
+        room = await use.enter_async_context(connect(url(own_bus.address), ".", Lamp))
         states, link = States(room), link_of(room)
-        frail.touch()
-        await room.forget("leave")
+        await first.aclose()
         await states.reached(SUSPECT)
         await until(lambda: link.remote is not None)
+        async with serving(own_bus.address, early=lambda service: silent(lamp(service), "GetAll")) as frail:
+            await frail.until_asked("GetAll")
         service = link.channel.carrier.service
-        for _ in range(2):
-            with pytest.raises(Fault):
-                await room.forget("whatever")  # nothing is known of it; it starts the service
-                await until(lambda: service.present)
-                await until(lambda: not service.present)
-                raise Fault(*_gone())
-        frail.unlink()
+        await until(lambda: not service.present)
         assert await room.blink(2) == 1.0
         await states.reached(VALID)
+        await room.forget("leave")
+        await states.reached(SUSPECT)
+
+
+async def test_nobody_else_answers_a_call_that_starts_a_service(own_bus: lab.Bus) -> None:
+    own_bus.offer(SERVICE, *lab.ends_with_us("/bin/sleep", "60"))
+    async with AsyncExitStack() as first, await Connection.open(own_bus.address) as liar:
+        await first.enter_async_context(serving(own_bus.address, early=lamp))
+        async with connect(url(own_bus.address), ".", Lamp) as room:
+            link = link_of(room)
+            await first.aclose()
+            await until(lambda: link.state is SUSPECT and link.remote is not None)
+            connection = link.channel.carrier.service.connection
+            call = asyncio.ensure_future(room.blink(1))
+            serial = connection.next_serial()
+            to = connection.unique_name
+            for number in range(1, serial):
+                liar.send(Message(kind=Kind.RETURN, reply_serial=number, destination=to, signature="d", body=(6.5,)))
+            await liar.ask_bus("GetId", "")
+            async with serving(own_bus.address, early=lamp):
+                assert await call == 0.5
+            assert connection.refusals["spoofed"]

@@ -39,6 +39,27 @@ async def ended(stream: MessageStream) -> Exception | None:
 
 
 # -------------------------------------------------------------------------------------------------------- silence
+async def test_one_who_waits_and_fails_does_not_keep_the_others_waiting(
+    own_bus: lab.Bus, loop_reports: list[dict[str, object]]
+) -> None:
+    ours, told = await Connection.open(own_bus.address), list[Message | Exception]()
+
+    def fail(answer: Message | Exception) -> None:
+        raise ValueError("what was asked is forgotten")
+
+    async with tools.black_hole(own_bus.address, HOLE):
+        for on_reply in (fail, told.append, fail, told.append):
+            call = Message(kind=Kind.CALL, destination=HOLE, path="/", interface=HOLE, member="Anything")
+            ours.request(call, on_reply)
+        await ours.ask_bus("GetId", "")
+        own_bus.kill()
+        await ours.closed
+    assert [type(answer) for answer in told] == [Fault, Fault]
+    assert [str(report["exception"]) for report in loop_reports] == ["what was asked is forgotten"] * 2
+    loop_reports.clear()
+    await ours.close()
+
+
 async def test_a_service_that_never_answers_is_named_when_the_time_is_over(each_bus: str) -> None:
     async with await Connection.open(each_bus) as ours, tools.black_hole(each_bus, HOLE):
         fault = await fails(ours.call(HOLE, "/", HOLE, "Anything", timeout=0.1))

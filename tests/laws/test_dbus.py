@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from everywire import ModelError, RemoteProtocolError
 from everywire.dbus.codec import (
     Kind,
     Message,
+    Node,
     Variant,
     decode_message,
     encode_message,
@@ -22,8 +24,9 @@ from everywire.dbus.codec import (
     marshal,
     parse_signature,
 )
-from everywire.dbus.codec.bodies import MALFORMED, BodyReader, value_reader, general_reader, read_body
+from everywire.dbus.codec.bodies import MALFORMED, BodyReader, general_reader, read_body, value_reader
 from everywire.dbus.codec.inlined import inlined_reader
+from everywire.dbus.codec.repeated import repeated_reader
 from everywire.dbus.engine import MOST_DESCRIPTORS, Authenticated, Broken, Engine, Oversized, Refused, Unreadable
 from tests.laws.dbus import (
     BODIES,
@@ -34,6 +37,7 @@ from tests.laws.dbus import (
     ORDERS,
     SUBJECTS,
     UID,
+    values_of,
     write_body,
     write_message,
 )
@@ -185,6 +189,68 @@ def test_a_reader_that_is_used_often_gets_code_of_its_own_and_reads_on() -> None
     for broken in (raw[:-1], raw + b"\0", b""):
         with pytest.raises(MALFORMED):
             reader.read(broken)
+
+
+# One property, or two of which names and types are as long as those of others.
+ENTRIES = st.tuples(
+    st.sampled_from(["A", "B", "Heat", "Cool", "H\u00e9"]),
+    st.sampled_from("dxiuqybs").flatmap(lambda code: values_of(Node(code)).map(lambda value: Variant(code, value)))
+    | st.integers(0, 2**64 - 1).map(lambda bits: Variant("d", struct.unpack("<d", struct.pack("<Q", bits))[0])),
+)
+
+
+def change(interface: str, entries: list[tuple[str, Variant]], gone: list[str], order: str) -> bytes:
+    """Return the body of PropertiesChanged; names may come twice in it."""
+    pairs = [list(entry) for entry in entries]
+    return write_body("sa(sv)as", (interface, pairs, gone), order)  # entries of dicts are written as structs are
+
+
+@given(
+    bodies=st.lists(
+        st.tuples(
+            st.sampled_from(["a.B1", "a.B2", "org.acme.Climate1"]),
+            st.lists(ENTRIES, min_size=1, max_size=2),
+            st.sampled_from([[], [], [], ["Old"]]),
+            st.sampled_from([(0, None)] * 4) | st.tuples(st.integers(0, 80), st.integers(0, 255)),
+        ),
+        max_size=12,
+    ),
+    order=ORDERS,
+)
+def test_what_is_remembered_of_changes_makes_no_difference(bodies: list[Any], order: str) -> None:
+    general = general_reader("sa{sv}as", order)
+    read = repeated_reader(general, order)
+    for interface, entries, gone, (place, byte) in bodies:
+        raw = bytearray(change(interface, entries, gone, order))
+        for _ in range(2):
+            assert outcome(read, bytes(raw)) == outcome(general, bytes(raw))
+        if byte is not None and place < len(raw):
+            raw[place] = byte
+            assert outcome(read, bytes(raw)) == outcome(general, bytes(raw))
+
+
+@pytest.mark.parametrize("code", "dxtiunqyh")
+def test_a_remembered_change_is_no_excuse_for_any_byte(code: str) -> None:
+    general = general_reader("sa{sv}as", "<")
+    read = repeated_reader(general, "<")
+    raw = change("org.acme.Climate1", [("Heat", Variant(code, 7))], [], "<")
+    assert read(raw) == general(raw)
+    for place in range(len(raw)):
+        for byte in range(256):
+            other = raw[:place] + bytes((byte,)) + raw[place + 1 :]
+            assert outcome(read, other) == outcome(general, other)
+    assert read(raw)[1] is not read(raw)[1]  # whoever gets it may keep it, and change it
+
+
+def test_what_is_remembered_of_changes_is_bounded() -> None:
+    read = repeated_reader(general_reader("sa{sv}as", "<"), "<")
+    numbers = itertools.count()
+
+    def tell() -> None:
+        for number in itertools.islice(numbers, 3000):
+            read(change("a.B1", [(f"P{number:0400}", Variant("d", 1.5))], [], "<"))
+
+    assert grown(tell) < 512 * KIB
 
 
 # ------------------------------------------------------------------------------------------------- law 4: bounded

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everywire import ModelError
+from everywire import ModelError, Range
+from everywire.dbus import ObjectPath
 from everywire.dbus.codec import marshal, parse_signature
+from everywire.dbus.wire.replicating import Value
 from everywire.dbus.wire.types import (
     compile_lift,
     compile_lower,
@@ -17,7 +20,8 @@ from everywire.dbus.wire.types import (
     type_of_signature,
     types_of_signature,
 )
-from everywire.model.types import ANY, AnyType, OptionalOf, StructOf
+from everywire.model.annotations import type_of
+from everywire.model.types import ANY, AnyType, OptionalOf, StructOf, Type
 from tests.conformance.plant import SAMPLES
 from tests.dbus.bodies import arrivals, lifted, lowered, texts, travelled
 from tests.harness import soak
@@ -105,6 +109,40 @@ def test_hostile_bodies_are_values_or_model_errors(kind: str, data: st.DataObjec
         except ModelError:
             continue
         assert repr(node.convert(value)) == repr(value)
+
+
+@every_kind
+@per_kind
+@given(data=st.data())
+def test_replicas_take_what_the_type_takes_and_nothing_else(kind: str, data: st.DataObject) -> None:
+    """They leave the check out where what is read is always of the type."""
+    node, (signature, values) = TYPES[kind], data.draw(BODIES)
+    for shape, raw in zip(parse_signature(signature), values, strict=True):
+        text = str(shape)
+        if "h" not in text:
+            assert taken(by_replicas, node, raw, text) == taken(lifted, node, raw, text)
+
+
+def by_replicas(node: Type, raw: Any, signature: str) -> Any:
+    """Return what a replica makes of what a foreign service tells."""
+    return Value(node, None, signature, sent=False).lift(raw, ())
+
+
+def taken(lift: Callable[[Type, Any, str], Any], node: Type, raw: Any, signature: str) -> str:
+    """Return what *lift* makes of *raw*."""
+    try:
+        return repr(lift(node, raw, signature))
+    except ModelError as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize(
+    "annotation, signature, raw",
+    [(Annotated[float, Range(0, 9)], "d", 9.5), (ObjectPath, "s", "no path"), (int, "d", 1.5), (bool, "s", "yes")],
+)
+def test_replicas_refuse_what_is_read_well_but_not_of_the_type(annotation: Any, signature: str, raw: Any) -> None:
+    with pytest.raises(ModelError):
+        by_replicas(type_of(annotation), raw, signature)
 
 
 @per_kind

@@ -103,6 +103,19 @@ async def test_a_task_may_close_the_set_it_belongs_to() -> None:
     assert other.cancelled()
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2])
+async def test_closing_that_is_cancelled_leaves_no_task_running(turns: int) -> None:
+    tasks = task_set()
+    running = tasks.spawn(asyncio.Event().wait())
+    closing = asyncio.create_task(tasks.aclose())
+    await asyncio.sleep(0)  # it has begun
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing, running])
+    assert running.cancelled()
+
+
 async def test_a_task_runs_in_the_context_it_is_given() -> None:
     context = copy_context()
     context.run(variable.set, 7)

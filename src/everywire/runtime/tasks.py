@@ -58,7 +58,12 @@ class TaskSet:
     async def aclose(self) -> None:
         """Cancel the tasks and await them; one of them may call this, and is left alone."""
         self._closed = True
-        await asyncio.sleep(0)  # new ones take their first step: a task that never began cannot clean up
+        try:
+            await asyncio.sleep(0)  # new ones take their first step: a task that never began cannot clean up
+        except asyncio.CancelledError:
+            for task in self._tasks - {asyncio.current_task()}:
+                task.cancel()  # nobody may be left to do it later
+            raise
         while others := self._tasks - {asyncio.current_task()}:
             for task in others:
                 task.cancel()

@@ -1,7 +1,7 @@
 """What we use of dbus-fast: its variants, and its writer of bodies.
 
 Not its reader: a malformed body can end the process (version 5.2, in the compiled part), and it checks little of what a
-peer sends. `bodies.py` reads as fast, but for large dicts.
+peer sends. `bodies.py` reads as fast what comes often, but for large dicts.
 """
 
 from __future__ import annotations

@@ -12,43 +12,66 @@ from functools import lru_cache
 from typing import Any, Final
 
 from everywire.dbus.codec._dbusfast import Variant
+from everywire.dbus.codec.inlined import MAX_ARRAY, ZEROS, Read, ReadBody, inlined_reader
 from everywire.dbus.codec.names import check_path
-from everywire.dbus.codec.signatures import NUMBERS, Node, layout_of, parse_signature
+from everywire.dbus.codec.repeated import CHANGES, repeated_reader
+from everywire.dbus.codec.signatures import ALIGNMENT, NUMBERS, Node, layout_of, parse_signature
 from everywire.errors import ModelError, RemoteProtocolError
-
-Read = Callable[[bytes, int, int], tuple[Any, int]]
-ReadBody = Callable[[bytes], tuple[Any, ...]]
 
 MALFORMED: Final = (RemoteProtocolError, ModelError, UnicodeDecodeError, IndexError, struct.error, RecursionError)
 
-MAX_ARRAY: Final = 1 << 26
-"""Bytes of an array."""
 DEEPEST: Final = 64
 """Containers within containers, those in variants counted too."""
 
 _NOT_TERMINATED: Final = "a text does not end with NUL, or holds it"
-_ALIGNMENT: Final = {
-    "y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4,
-    "s": 4, "o": 4, "g": 1, "v": 1, "a": 4, "(": 8, "{": 8,
-}  # fmt: skip
+_WORTH_IT: Final = 256
+"""Bodies of a signature that were read before code is generated: that takes as long as reading hundreds, and a peer may
+send any number of signatures once."""
 
 
 def read_body(signature: str, body: bytes, order: str) -> tuple[Any, ...]:
     """Return the values of *body*, in the byte *order* ``<`` or ``>``; raise RemoteProtocolError."""
     try:
-        return body_reader(signature, order)(body)
+        return body_reader(signature, order).read(body)
     except (IndexError, struct.error):
         raise RemoteProtocolError(f"{len(body)} bytes are no body of {signature!r}: too few or too many") from None
     except (ModelError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"a malformed body: {error}") from None
 
 
+class BodyReader:
+    """What reads whole bodies of one signature: `read`, which becomes a faster one when it was used often."""
+
+    __slots__ = ("_general", "_left", "_nodes", "_order", "_repeats", "read")
+
+    def __init__(self, signature: str, order: str) -> None:
+        self.read: ReadBody
+        """Returns the values of a body; for one that does not fit it raises one of `MALFORMED`."""
+        layout = layout_of(signature, order)
+        if layout is not None and "x" not in layout.format:  # what is between values must be looked at
+            self.read = layout.unpack
+            return
+        self._nodes, self._order = parse_signature(signature), order
+        self._general, self._repeats = general_reader(signature, order), signature == CHANGES
+        self._left = _WORTH_IT
+        self.read = self._counted
+
+    def _counted(self, body: bytes) -> tuple[Any, ...]:
+        self._left -= 1
+        if self._left <= 0:
+            read = inlined_reader(self._nodes, self._order, self._general, value_reader)
+            self.read = repeated_reader(read, self._order) if self._repeats else read
+        return self._general(body)
+
+
 @lru_cache(1024)
-def body_reader(signature: str, order: str) -> ReadBody:
-    """Return what reads a whole body; for one that does not fit it raises one of `MALFORMED`."""
-    layout = layout_of(signature, order)
-    if layout is not None and "x" not in layout.format:  # what is between values must be looked at
-        return layout.unpack
+def body_reader(signature: str, order: str) -> BodyReader:
+    """Return what reads bodies of *signature*; raise ModelError when it is none."""
+    return BodyReader(signature, order)
+
+
+def general_reader(signature: str, order: str) -> ReadBody:
+    """Return what reads bodies of *signature* piece by piece, by all rules."""
     readers = _readers(signature, order)
 
     def read(body: bytes) -> tuple[Any, ...]:
@@ -66,10 +89,11 @@ def body_reader(signature: str, order: str) -> ReadBody:
 
 @lru_cache(1024)
 def _readers(signature: str, order: str) -> tuple[Read, ...]:
-    return tuple(_reader(node, order) for node in parse_signature(signature))
+    return tuple(value_reader(node, order) for node in parse_signature(signature))
 
 
-def _reader(node: Node, order: str) -> Read:
+def value_reader(node: Node, order: str) -> Read:
+    """Return what reads one value of *node*."""
     code = node.code
     if code in NUMBERS:
         return _fixed(struct.Struct(order + NUMBERS[code]))
@@ -87,15 +111,13 @@ def _reader(node: Node, order: str) -> Read:
         case "a":
             return _array(node.parts[0], order)
         case _:
-            return _struct(tuple(_reader(part, order) for part in node.parts))
+            return _struct(tuple(value_reader(part, order) for part in node.parts))
 
 
 def _aligned(data: bytes, at: int, mask: int) -> int:
     """Return where the next value with an alignment of *mask* + 1 begins; what is between is zero."""
     end = (at + mask) & ~mask
-    if data.count(0, at, end) != end - at:
-        if end > len(data):
-            raise IndexError
+    if data[at:end] not in ZEROS:  # where it ends too early, so does what follows
         raise RemoteProtocolError(f"padding at {at} is not zero")
     return end
 
@@ -202,7 +224,7 @@ def _struct(readers: tuple[Read, ...]) -> Read:
 
 def _array(item: Node, order: str) -> Read:
     unpack = struct.Struct(order + "I").unpack_from
-    mask = _ALIGNMENT[item.code] - 1
+    mask = ALIGNMENT[item.code] - 1
     read_items = _items_reader(item, order)
 
     def read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
@@ -234,9 +256,9 @@ def _items_reader(item: Node, order: str) -> ReadItems:
     if item.code in NUMBERS:
         return _numbers(NUMBERS[item.code], order)
     if item.code == "{":
-        key, value = (_reader(part, order) for part in item.parts)
+        key, value = (value_reader(part, order) for part in item.parts)
         return _entries(key, value)
-    return _items(_reader(item, order))
+    return _items(value_reader(item, order))
 
 
 def _numbers(code: str, order: str) -> ReadItems:

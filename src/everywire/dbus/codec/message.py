@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from everywire.dbus.codec._dbusfast import marshal
-from everywire.dbus.codec.bodies import MALFORMED, ReadBody, body_reader, read_body
+from everywire.dbus.codec.bodies import MALFORMED, BodyReader, body_reader, read_body
 from everywire.dbus.codec.heads import (
     FIRST,
     MAX_HEADER,
@@ -150,8 +150,8 @@ def decode_plain(data: bytes, at: int, end: int) -> tuple[Message, int] | None:
             known = None
         if known is None or (begin != padding and any(data[padding:begin])):
             return None
-        template, read = known
-        body = read(data[begin:after])
+        template, reader = known
+        body = reader.read(data[begin:after])
     except MALFORMED:
         return None
     return _copied(template, serial=serial, reply_serial=reply_serial, body=body), after
@@ -238,14 +238,14 @@ def _template(raw: bytes, lead: bytes) -> tuple[Message, int]:
 
 
 @lru_cache(4096)
-def _plain(raw: bytes, lead: bytes) -> tuple[Message, ReadBody] | None:
+def _plain(raw: bytes, lead: bytes) -> tuple[Message, BodyReader] | None:
     """The same for those without descriptors, with what reads their bodies; None for others."""
     template, count = _template(raw, lead)
     return None if count else (template, body_reader(template.signature, "<"))
 
 
 @lru_cache(4096)
-def _plain_answer(raw: bytes, lead: bytes) -> tuple[Message, ReadBody] | None:
+def _plain_answer(raw: bytes, lead: bytes) -> tuple[Message, BodyReader] | None:
     """The same for answers, of whose fields *raw* lacks the first, the reply serial."""
     return _plain(REPLY_ONE + raw, lead)
 

@@ -18,6 +18,11 @@ BASIC: Final = frozenset("ybnqiuxtdsogh")
 """Types without parts; only they can be keys."""
 NUMBERS: Final = {"y": "B", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", "t": "Q", "d": "d", "h": "I"}
 """Types that are a number as the struct module writes it, and as long as its alignment."""
+ALIGNMENT: Final = {
+    "y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4,
+    "s": 4, "o": 4, "g": 1, "v": 1, "a": 4, "(": 8, "{": 8,
+}  # fmt: skip
+"""What divides the place where a value begins."""
 
 
 @dataclass(frozen=True, slots=True)

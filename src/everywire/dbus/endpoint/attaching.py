@@ -193,8 +193,14 @@ class Attachment(Caller):
     def _described(self, answer: Message) -> tuple[Interface, ...]:
         if answer.signature != "s":
             raise RemoteProtocolError(f"{self.where} describes itself with {answer.signature or 'nothing'}")
-        self.destination = answer.sender if self._connection.is_bus else ""
+        self._expect_owner(answer.sender)
+        self.destination = self.service.owner
         return parse(answer.body[0], limit=self._connection.limits.frame).interfaces
+
+    def _expect_owner(self, sender: str) -> None:
+        if self._connection.is_bus and sender != self.service.owner:
+            whose = "has another owner" if self.service.owner else "has no owner"
+            raise Fault(Code.UNAVAILABLE, f"{self.service.name} {whose} by now", may_have_run=False)
 
     async def _attach_to_host(self, interfaces: tuple[Interface, ...]) -> None:
         """Ask for the contract and for all values in one go; bind within the event of the values."""
@@ -240,9 +246,7 @@ class Attachment(Caller):
         self, view: View, values: dict[str, Any], build: Callable[[Contract], type[Object]] = build_class
     ) -> None:
         """Be the carrier of the replica; from now on it hears what happens."""
-        if self._connection.is_bus and self.service.owner != self.destination:
-            whose = "has another owner" if self.service.owner else "has no owner"
-            raise Fault(Code.UNAVAILABLE, f"{self.service.name} {whose} by now", may_have_run=False)
+        self._expect_owner(self.destination)
         self.view, self.bound, self._collecting = view, True, None
         self.channel.grace = 0.0 if view.offered is None else GRACE
         try:

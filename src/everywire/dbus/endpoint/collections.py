@@ -150,9 +150,9 @@ class Collection(Mapping[str, S], Generic[S]):
         for link in self._links.values():
             link.close()
         self._suspend(LinkError("the collection was closed"))
-        await self._node.aclose()
         self.added.end()
         self.removed.end()
+        await self._node.aclose()
 
     # What attachments and the service call.
 

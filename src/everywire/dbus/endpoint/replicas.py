@@ -189,8 +189,6 @@ class _Following:
         while True:
             self._news.clear()
             while not start and not self._service.present:
-                if self._attachment.dozes:
-                    self._attachment.doze()  # it was started, and left before we knew what it is
                 await self._news.wait()
                 self._news.clear()
             error = await self._try()
@@ -218,6 +216,8 @@ class _Following:
     def owner_changed(self, old: str, new: str) -> None:
         """Somebody else has the name, or nobody."""
         self._news.set()
+        if not new and self._attachment.dozes:
+            self._attachment.doze()  # it was started, and left before we knew what it is
         if self._refused:
             self._session.lost(LinkError(f"{self._service.name} has a new owner"))
         elif self._attachment.bound and new != self._attachment.destination:

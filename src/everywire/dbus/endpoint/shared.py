@@ -264,7 +264,7 @@ async def lease(bus: str, limits: Limits) -> SharedBus:
     try:
         async with slot.lock:
             if slot.bus is None or slot.bus.connection.closed.done():
-                slot.bus = SharedBus(await Connection.open(bus, limits=limits), key)
+                slot.bus = SharedBus(await Connection.open(bus, limits=limits, timeout=limits.handshake), key)
             slot.bus.users += 1
             return slot.bus
     finally:
@@ -278,8 +278,9 @@ async def open_bus(place: Place, node: Node) -> SharedBus:
     Raises LinkError; AddressError when a bus is given without a service.
     """
     if place.peer is not None:
-        address = in_words_of_dbus(str(place.peer))
-        alone = SharedBus(await Connection.open(address, bus=False, limits=node.limits, refusals=node.refusals))
+        address, limits = in_words_of_dbus(str(place.peer)), node.limits
+        opening = Connection.open(address, bus=False, limits=limits, refusals=node.refusals, timeout=limits.handshake)
+        alone = SharedBus(await opening)
         alone.users = 1
         return alone
     if not place.service:

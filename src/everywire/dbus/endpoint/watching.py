@@ -97,8 +97,10 @@ class Names(AsyncIterator[NameChange]):
     ) -> None:
         self._entered = False
         self._ready.set()
-        await self._node.aclose()
-        await self._leave()
+        try:
+            await self._node.aclose()
+        finally:
+            await self._leave()
 
     def __aiter__(self) -> AsyncIterator[NameChange]:
         return self if self._entered else self._alone()

@@ -94,7 +94,11 @@ MOST_SIGNATURES: Final = 16
 """Other signatures than the announced one that are remembered of a value."""
 
 
-def _same(value: Any, _fds: list[Any]) -> Any:
+_READ: Final = {"d": float, "s": str, "b": bool, "ay": bytes}
+"""Of what class values of a signature are."""
+
+
+def _same(value: Any, _fds: Raw) -> Any:
     return value
 
 
@@ -108,6 +112,8 @@ def _lifting(node: Type, signature: str, convert: Coder, *, with_fds: bool) -> L
         return lambda raw, fds: convert(lift_fds(raw, fds))
     lift = compile_lift(node, signature)
     if lift is same:
+        if node.exact is not None and node.exact is _READ.get(signature):
+            return _same  # nothing that is read could be refused
         return lambda raw, _fds: convert(raw)
     if convert is same:
         return lambda raw, _fds: lift(raw)
@@ -154,17 +160,25 @@ class Hearing:
     def __init__(self, wanted: Member, offered: Member | None, place: Place) -> None:
         self.name, self._member, self._offered = wanted.name, wanted, offered
         values = _parameters(wanted, offered, place.signature, sent=False)
-        self._known = {place.signature: [value.lift for value in values]}
+        self._known = {place.signature: _lifts(values)}
 
     def arguments(self, signature: str, body: Raw, fds: Raw) -> tuple[Any, ...]:
         """Return the arguments of one emission; raise ModelError."""
         lifts = self._known.get(signature)
         if lifts is None:
             values = _parameters(self._member, self._offered, signature, sent=False)
-            lifts = [value.lift for value in values]
+            lifts = _lifts(values)
             if len(self._known) < MOST_SIGNATURES:
                 self._known[signature] = lifts
+        if not lifts:
+            return tuple(body)
         return tuple([lift(raw, fds) for lift, raw in zip(lifts, body, strict=True)])
+
+
+def _lifts(values: Sequence[Value]) -> list[Lift]:
+    """Return what makes arguments of what was read; none where they are wanted as they were read."""
+    lifts = [value.lift for value in values]
+    return [] if all(lift is _same for lift in lifts) else lifts
 
 
 class Calling:
