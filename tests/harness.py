@@ -87,6 +87,7 @@ def beside_qt(main: Callable[[], T]) -> T:
             return await asyncio.wrap_future(thread.submit(main))
 
         result: T = qt.run(wait(), keep_running=False)
+    gc.collect()  # here: what is Qt's and garbage would else be collected in some other thread, which ends the process
     return result
 
 

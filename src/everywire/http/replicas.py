@@ -27,7 +27,7 @@ from everywire.runtime.incoming import WINDOW
 from everywire.runtime.matching import differences
 from everywire.runtime.node import Node
 from everywire.runtime.outbox import Outbox
-from everywire.runtime.pending import PendingCall
+from everywire.runtime.pending import calls_of
 from everywire.runtime.replica import ReplicaLink, ReplicaState
 from everywire.runtime.rhythm import is_near, pause
 from everywire.runtime.streaming import IncomingStream, IncomingStreams
@@ -128,9 +128,9 @@ class ReplicaSocket:
     """One WebSocket for one replica: its channel's `Carrier`."""
 
     def __init__(self, session: HttpSession, node: Node, replica: ReplicaLink) -> None:
-        if not isinstance(replica.channel, Channel):
-            replica.channel = Channel(replica, PendingCall)
         self.loop = asyncio.get_running_loop()
+        if not isinstance(replica.channel, Channel):
+            replica.channel = Channel(replica, calls_of(self.loop))
         self._session, self._node = session, node
         self._replica, self._channel = replica, replica.channel
         self._connection: ClientConnection

@@ -17,7 +17,7 @@ from everywire.runtime.gate import Door, Invoked, authorize, invalid
 from everywire.runtime.inbound import InboundLink
 from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Outbox
-from everywire.runtime.pending import PendingCall
+from everywire.runtime.pending import calls_of
 from everywire.runtime.replica import ReplicaLink, ReplicaState
 
 _SERVERS: Final[dict[str, MemoryServer]] = {}
@@ -150,7 +150,7 @@ class NodeSession:
             await self.shown.wait()
         hosted = self.server.hosted[replica.name]
         if not isinstance(replica.channel, Channel):
-            replica.channel = Channel(replica, PendingCall)
+            replica.channel = Channel(replica, calls_of(self.loop))
         channel = self._channels[replica.name] = replica.channel
         hosted.links[self.host] = None  # first: an observer of the replica may change the source in turn
         self._sources[channel] = hosted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -57,3 +59,9 @@ class PendingCall(asyncio.Future[R]):
 
     def close(self) -> None:
         """End the wait; the call itself goes on."""
+
+
+def calls_of(loop: asyncio.AbstractEventLoop) -> Callable[[], PendingCall[Any]]:
+    """Return what makes the calls of a replica in *loop*, also where that does not run: in a forked child."""
+    made: partial[PendingCall[Any]] = partial(PendingCall, loop=loop)
+    return made

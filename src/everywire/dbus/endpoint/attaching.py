@@ -24,7 +24,7 @@ from everywire.model.building import build_class
 from everywire.model.description import read_description
 from everywire.runtime.channel import GRACE, Channel
 from everywire.runtime.limits import Refusals
-from everywire.runtime.pending import PendingCall
+from everywire.runtime.pending import calls_of
 from everywire.runtime.replica import ReplicaLink, ReplicaState
 
 log: Final = logging.getLogger("everywire.dbus")
@@ -54,7 +54,7 @@ class Attachment(Caller):
     ) -> None:
         """*listens*: it asks the bus for its signals itself; else its holder gives them to `heard`."""
         if not isinstance(replica.channel, Channel):
-            replica.channel = Channel(replica, PendingCall)
+            replica.channel = Channel(replica, calls_of(service.connection.loop))
         super().__init__(service.connection, replica.channel, path, service.bus.numbers)
         self.replica, self.service = replica, service
         self.bound = False
