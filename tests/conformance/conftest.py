@@ -21,6 +21,11 @@ ON_EVERY_LOOP: Final = ("test_calls.py", "test_signals.py", "test_streams.py")
 """What `make test` runs on every kind of loop, Qt's included; `make soak` runs the whole suite on each."""
 
 
+QT_LOOPS: Final = frozenset({"qasync", "qtasyncio"})
+BESIDE_QT: Final = frozenset({"local", "http", "dbus"})
+"""The wires that `make test` runs on Qt's loops, one of each protocol; `make soak` runs all of them."""
+
+
 def loops_for(metafunc: pytest.Metafunc) -> tuple[str, ...]:
     """The kinds of loops that a test of the suite runs on; none stands for what it says itself."""
     everywhere = SOAK or metafunc.definition.path.name in ON_EVERY_LOOP
@@ -88,3 +93,17 @@ def other_place(request: pytest.FixtureRequest, folder: Path, certificates: Cert
 def _place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
     wire: Wire = request.param
     return Place(wire, folder, *certificates, request.getfixturevalue("bus") if "{bus}" in wire.listen else "")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [item for item in items if not SOAK and isinstance(item, pytest.Function) and _is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _is_left_out(item: pytest.Function) -> bool:
+    """Return whether a test runs on one of Qt's loops over a wire that stands for nothing there."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    wires = {wire.name for wire in given.values() if isinstance(wire, Wire)}
+    return given.get("loop_kind") in QT_LOOPS and bool(wires) and not wires <= BESIDE_QT
