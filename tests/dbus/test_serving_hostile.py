@@ -334,8 +334,6 @@ class Unreliable:
                 match call.member:
                     case "Hello":
                         self._answer(call, "s", ":1.7")
-                    case "NameHasOwner":
-                        self._answer(call, "b", True)
                     case "GetNameOwner":
                         self._answer(call, "s", ":1.9")
                     case "RequestName":
@@ -366,7 +364,7 @@ class Unreliable:
 
 @pytest.mark.parametrize("how", ["hangs up", "talks nonsense", "answers nothing", "answers something else"])
 @pytest.mark.parametrize(
-    "stage", ["Hello", "NameHasOwner", "GetNameOwner", "RequestName", "GetConnectionCredentials", "ReleaseName"]
+    "stage", ["Hello", "GetNameOwner", "RequestName", "GetConnectionCredentials", "ReleaseName"]
 )
 async def test_a_bus_that_fails_while_a_host_joins_or_leaves_is_a_named_error(
     stage: str, how: str, folder: Path

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from everywire import Code, Fault
 from everywire.dbus.codec import Kind, Message
 from everywire.dbus.session.matching import BUS, BUS_PATH, Match
 from everywire.dbus.session.subscribing import LONGEST_KNOWN, MOST_KNOWN, Subscriptions
@@ -25,7 +26,10 @@ class Bus:
         self.refusals = Refusals()
 
     async def ask_bus(self, member: str, signature: str, *body: Any) -> tuple[Any, ...]:
-        return {"NameHasOwner": (True,), "GetNameOwner": (":1.1",)}.get(member, ())
+        return ()
+
+    async def owner(self, name: str) -> str:
+        return ":1.1"
 
     def tell_bus(self, member: str, signature: str, *body: Any) -> None:
         """Take a rule back."""
@@ -125,3 +129,15 @@ async def test_a_call_that_was_done_meanwhile_is_let_be() -> None:
         await other
     assert done.result() == "answered"
     assert timeouts._timer is None
+
+
+async def test_an_owner_that_the_bus_does_not_tell_is_not_nobody() -> None:
+    class Silent(Bus):
+        async def owner(self, name: str) -> str:
+            raise Fault(Code.DEADLINE_EXCEEDED, "the bus did not answer")
+
+    subscriptions = Subscriptions(Silent())
+    with pytest.raises(Fault, match="did not answer"):
+        await subscriptions.follow(SERVICE, lambda old, new: None)
+    assert not subscriptions._followed
+    assert not subscriptions._rules

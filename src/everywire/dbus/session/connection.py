@@ -34,7 +34,6 @@ _RESULTS: Final = {
     "GetNameOwner": "s",
     "ListActivatableNames": "as",
     "ListNames": "as",
-    "NameHasOwner": "b",
     "ReleaseName": "u",
     "RequestName": "u",
 }
@@ -248,7 +247,7 @@ class Connection(Messaging):
         try:
             (owner,) = await self.ask_bus("GetNameOwner", "s", name)
         except Fault as fault:
-            if fault.code is Code.UNAVAILABLE:
+            if fault.code is Code.UNAVAILABLE and not self.closed.done():
                 return ""
             raise
         return str(owner)

@@ -35,6 +35,10 @@ class Bus(Protocol):
     is_bus: bool
     refusals: Refusals
 
+    async def owner(self, name: str) -> str:
+        """Return the unique name behind *name*; empty when nobody has it."""
+        ...
+
     async def ask_bus(self, member: str, signature: str, *body: Any) -> tuple[Any, ...]:
         """Call the bus itself."""
         ...
@@ -224,20 +228,12 @@ class Subscriptions:
         try:
             await self._add_rule(str(_owner_rule(name)))
             if name not in self._owners:
-                owner = await self._bus.ask_bus("NameHasOwner", "s", name)
-                found = (await self._ask_owner(name)) if owner[0] else ""
+                found = await self._bus.owner(name)
                 self._owners.setdefault(name, found)  # else the bus has told of a change meanwhile
                 self._concerned.clear()
         except BaseException:
             self._end_following(name)
             raise
-
-    async def _ask_owner(self, name: str) -> str:
-        try:
-            (owner,) = await self._bus.ask_bus("GetNameOwner", "s", name)
-        except Fault:
-            return ""  # it left in between
-        return str(owner)
 
     def _end_following(self, name: str) -> None:
         self._followed[name] -= 1
