@@ -15,9 +15,12 @@ from everywire.codec.qdatastream import Writer
 from everywire.codec.qdatastream.stream import Order
 from everywire.errors import ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec import (
+    QTRO_1_3,
+    QTRO_2_0,
     AddObject,
     CallKind,
     ClassDefinition,
+    Dialect,
     EnumDef,
     GadgetDef,
     Handshake,
@@ -53,7 +56,7 @@ HEAD: Final = 4
 
 
 def body(packet: Packet, order: Order = "<", version: int = 20) -> bytes:
-    return encode_packet(packet, order=order, version=version)[HEAD:]
+    return encode_packet(packet, Dialect("", order, version, version))[HEAD:]
 
 
 def from_host(packet: Packet) -> bool:
@@ -103,9 +106,9 @@ def test_bodies_are_laid_out_as_specified(packet: Packet, expected: str) -> None
 
 
 def test_qt_5_frames_are_big_endian_throughout() -> None:
-    frame = encode_packet(Handshake("QtRO 1.3"), order=">", version=18)
+    frame = encode_packet(Handshake("QtRO 1.3"), QTRO_1_3)
     assert frame.hex() == "000000160001" + "00000010" + "QtRO 1.3".encode("utf-16-be").hex()
-    assert decode_packet(frame[HEAD:], from_host=True, order=">", version=18) == Handshake("QtRO 1.3")
+    assert decode_packet(frame[HEAD:], from_host=True, dialect=QTRO_1_3) == Handshake("QtRO 1.3")
 
 
 DEMO: Final = ClassDefinition(
@@ -160,7 +163,7 @@ def test_a_definition_tells_a_reader_the_types_of_its_class() -> None:
         "Mode": 1,
         "Demo::Mode": 1,
         "Qt::Orientation": 4,
-        "Pt": ("x", "y"),
+        "Pt": (("x", "int"), ("y", "QString")),
         "Holder::Inner": 0,
     }
     point = Writer()
@@ -225,17 +228,17 @@ versions = st.integers(18, 24)
 
 @given(packets, orders, versions)
 def test_every_packet_comes_back(packet: Packet, order: Order, version: int) -> None:
-    frame = encode_packet(packet, order=order, version=version)
+    frame = encode_packet(packet, Dialect("", order, version, version))
     assert struct.unpack_from(order + "I", frame) == (len(frame) - HEAD,)
-    arrived = decode_packet(frame[HEAD:], from_host=from_host(packet), order=order, version=version)
+    arrived = decode_packet(frame[HEAD:], from_host=from_host(packet), dialect=Dialect("", order, version, version))
     assert arrived == packet
     assert type(arrived) is type(packet)
 
 
 @given(definitions, orders, versions)
 def test_every_definition_comes_back(definition: ClassDefinition, order: Order, version: int) -> None:
-    data = encode_definition(definition, order=order, version=version)
-    assert decode_definition(data, order=order, version=version) == definition
+    data = encode_definition(definition, Dialect("", order, version, version))
+    assert decode_definition(data, Dialect("", order, version, version)) == definition
 
 
 def test_values_may_ask_for_their_exact_type() -> None:
@@ -328,7 +331,8 @@ def test_deep_nesting_in_an_argument_is_refused() -> None:
 
 def decode_somehow(data: bytes, *, host: bool, order: Order = "<") -> None:
     with contextlib.suppress(RemoteProtocolError):
-        decode_packet(data, from_host=host, types=DEMO.user_types(), order=order)
+        dialect = QTRO_2_0 if order == "<" else QTRO_1_3
+        decode_packet(data, from_host=host, types=DEMO.user_types(), dialect=dialect)
 
 
 numbered = st.tuples(st.integers(0, 12), st.binary(max_size=120)).map(lambda pair: struct.pack("<H", pair[0]) + pair[1])

@@ -21,7 +21,7 @@ from uuid import UUID
 import msgspec
 
 from everywire.errors import ModelError
-from everywire.model.marks import Range, Unit, Width
+from everywire.model.marks import Mark, Range, Unit, Width
 from everywire.model.names import is_public
 from everywire.model.types import (
     ANY,
@@ -102,6 +102,12 @@ def unit_of(annotation: Any) -> str:
     return next((item.symbol for item in metadata if isinstance(item, Unit)), "")
 
 
+def marks_of(annotation: Any) -> tuple[Mark, ...]:
+    """Return the words for single wires that *annotation* carries."""
+    metadata: Iterable[Any] = getattr(annotation, "__metadata__", ())
+    return tuple(item for item in metadata if isinstance(item, Mark))
+
+
 def bounded(node: Type, low: float | None, high: float | None) -> Type:
     """Return *node* with bounds; only numbers have them."""
     low, high = _finite(low), _finite(high)
@@ -161,6 +167,8 @@ def _union(arguments: tuple[Any, ...]) -> Type:
 
 
 def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Type:
+    if inner := next(filter(None, map(marks_of, arguments)), None):
+        raise ModelError(f"{inner[0]!r} stands inside another type: write Annotated[the whole type, {inner[0]!r}]")
     if origin in (list, Sequence):
         return ListOf(type_of(arguments[0]))
     if origin in (dict, Mapping):
@@ -201,7 +209,8 @@ def _struct(cls: type) -> StructOf:
     try:
         hints = hints_of(cls)
         fields = tuple(
-            Field(name, _field(cls, name, hints[name]), required=required) for name, required in _field_names(cls)
+            Field(name, _field(cls, name, hints[name]), required=required, marks=marks_of(hints[name]))
+            for name, required in _field_names(cls)
         )
     finally:
         _reading.reset(token)

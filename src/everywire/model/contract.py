@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from everywire.model.marks import Mark
 from everywire.model.types import Type
 
 DEFAULT_TIMEOUT: Final = 30.0
@@ -38,6 +39,8 @@ class Parameter:
     type: Type
     default: Any = MISSING
     unit: str = ""
+    marks: tuple[Mark, ...] = field(default=(), compare=False)
+    """Words for single wires."""
 
     def __str__(self) -> str:
         default = "" if self.default is MISSING else f" = {self.default!r}"
@@ -62,6 +65,7 @@ class Member:
     doc: str = ""
     number: int | None = None
     wire_name: str = ""
+    result_marks: tuple[Mark, ...] = ()
 
     @property
     def type(self) -> Type:

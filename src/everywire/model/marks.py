@@ -1,4 +1,7 @@
-"""What an annotation may say beside the type: bounds, a unit, a width. Read by `model/annotations.py`."""
+"""What an annotation may say beside the type: bounds, a unit, a width. Read by `model/annotations.py`.
+
+A `Mark` is a word for one wire only: contracts carry it along and give it no meaning.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,15 @@ class Width:
 
     bits: int
     signed: bool = True
+
+
+class Mark:
+    """Base of what an annotation says to one wire: the exact C++ type on Qt Remote Objects, for example.
+
+    It stands outermost, ``Annotated[list[int], CppType("QList<int>")]``, and is no part of the type.
+    """
+
+    __slots__ = ()
 
 
 i8 = Annotated[int, Width(8)]

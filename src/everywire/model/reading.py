@@ -11,7 +11,7 @@ from threading import RLock
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from everywire.errors import ModelError
-from everywire.model.annotations import bounded, hints_of, type_of, unit_of, unresolved
+from everywire.model.annotations import bounded, hints_of, marks_of, type_of, unit_of, unresolved
 from everywire.model.compile import compile_check
 from everywire.model.contract import DEFAULT_TIMEOUT, MISSING, Contract, Kind, Member, Parameter
 from everywire.model.names import is_public, pascal
@@ -86,7 +86,7 @@ def _member(cls: type[Object], name: str, handle: Any) -> Member:
         handle.bind(member)
     elif is_computed(handle):
         annotation = hints_of(handle.function, _scope(cls)).get("return")
-        parameter = Parameter(name, _type(annotation), unit=unit_of(annotation))
+        parameter = Parameter(name, _type(annotation), unit=unit_of(annotation), marks=marks_of(annotation))
         member = Member(Kind.PROPERTY, name, (parameter,), doc=_doc(handle))
         handle.bind(member)
     elif isinstance(handle, Signal):
@@ -108,7 +108,7 @@ def _property(cls: type[Object], name: str, handle: Property[Any]) -> Member:
         type_.convert(handle.initial())
     except ModelError as error:
         raise ModelError(f"its initial value does not fit: {error}") from None
-    parameter = Parameter(name, type_, unit=handle.unit or unit_of(annotation))
+    parameter = Parameter(name, type_, unit=handle.unit or unit_of(annotation), marks=marks_of(annotation))
     return Member(
         Kind.PROPERTY, name, (parameter,), writable=handle.writable, doc=handle.__doc__ or "", number=handle.number
     )
@@ -153,6 +153,7 @@ def _slot(cls: type[Object], name: str, function: Any) -> Member:
         stream=stream,
         timeout=timeout,
         doc=_doc(function),
+        result_marks=() if void else marks_of(result),
     )
 
 
@@ -168,7 +169,7 @@ def _parameters(cls: type[Object], function: Callable[..., Any]) -> tuple[Parame
         try:
             node = type_of(annotation)
             default = MISSING if parameter.default is parameter.empty else node.convert(parameter.default)
-            found.append(Parameter(parameter.name, node, default, unit_of(annotation)))
+            found.append(Parameter(parameter.name, node, default, unit_of(annotation), marks_of(annotation)))
         except ModelError as error:
             raise ModelError(f"the parameter {parameter.name!r}: {error}") from None
     return tuple(found)

@@ -27,8 +27,8 @@ T = TypeVar("T")
 MAX_DEPTH: Final = 64
 """How many lists, maps, structures and variants may be inside each other."""
 
-UserTypes = Mapping[str, int | tuple[str, ...]]
-"""What the peer said about its types: C++ name to the size of an enum in bytes, or the property names of a gadget."""
+UserTypes = Mapping[str, int | tuple[tuple[str, str], ...]]
+"""Types by C++ name: the size of an enum in bytes, or (name, C++ type) of each property of a gadget."""
 
 NO_TYPES: Final[UserTypes] = MappingProxyType({})
 
@@ -123,7 +123,7 @@ class Reader(ByteReader):
             raise UnknownUserType(name)
         if isinstance(layout, int):
             return self.read_int(_ENUM_KINDS.get(layout, "i32"))
-        return self._nested(lambda: {member: self.read_variant() for member in layout})
+        return self._nested(lambda: {member: self.read_variant() for member, _ in layout})
 
     def _read_map(self, read_key: Callable[[], object], read_value: Callable[[], object]) -> dict[object, object]:
         pairs = self.read_items(lambda: (read_key(), read_value()))

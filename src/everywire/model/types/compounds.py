@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from everywire.errors import ModelError
+from everywire.model.marks import Mark
 from everywire.model.types.base import Type, refuse, short
 
 
@@ -143,6 +144,8 @@ class Field:
     name: str
     type: Type
     required: bool = True
+    marks: tuple[Mark, ...] = field(default=(), compare=False)
+    """Words for single wires."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from everywire.remoteobjects.codec.definition import (
     write_definition,
     write_gadgets,
 )
+from everywire.remoteobjects.codec.dialect import DIALECTS, QTRO_1_2, QTRO_1_3, QTRO_2_0, Dialect
 from everywire.remoteobjects.codec.packets import (
     AddObject,
     CallKind,
@@ -38,9 +39,14 @@ from everywire.remoteobjects.codec.packets import (
 )
 
 __all__ = (
+    "DIALECTS",
+    "QTRO_1_2",
+    "QTRO_1_3",
+    "QTRO_2_0",
     "AddObject",
     "CallKind",
     "ClassDefinition",
+    "Dialect",
     "EnumDef",
     "GadgetDef",
     "Handshake",

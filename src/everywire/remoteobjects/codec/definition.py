@@ -74,7 +74,7 @@ class ClassDefinition(msgspec.Struct, frozen=True, gc=False):
 
     def user_types(self) -> UserTypes:
         """The enums and gadgets by C++ name, as `Reader` and `decode_packet` take them."""
-        types: dict[str, int | tuple[str, ...]] = dict.fromkeys(self.qt_enums, QT_ENUM_SIZE)
+        types: dict[str, int | tuple[tuple[str, str], ...]] = dict.fromkeys(self.qt_enums, QT_ENUM_SIZE)
         for enum in self.enums:
             types[enum.name] = enum.size
             if self.type_name:
@@ -82,7 +82,7 @@ class ClassDefinition(msgspec.Struct, frozen=True, gc=False):
         for gadget in self.gadgets:
             types.update({f"{gadget.name}::{enum.name}": enum.size for enum in gadget.enums})
             if gadget.properties:
-                types[gadget.name] = tuple(name for name, _ in gadget.properties)
+                types[gadget.name] = gadget.properties
         return types
 
 

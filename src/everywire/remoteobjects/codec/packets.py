@@ -13,11 +13,12 @@ from typing import Final
 
 import msgspec
 
-from everywire.codec.qdatastream import DEFAULT_VERSION, Reader, UserTypes, Writer
+from everywire.codec.qdatastream import Reader, UserTypes, Writer
 from everywire.codec.qdatastream.reader import NO_TYPES
-from everywire.codec.qdatastream.stream import Buffer, Order
+from everywire.codec.qdatastream.stream import Buffer
 from everywire.errors import ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec.definition import ClassDefinition, read_definition, write_definition
+from everywire.remoteobjects.codec.dialect import QTRO_2_0, Dialect
 
 
 class PacketId(enum.IntEnum):
@@ -153,12 +154,12 @@ _FROM_NODE: Final = frozenset({PacketId.ADD_OBJECT, PacketId.REMOVE_OBJECT, Pack
 _FROM_HOST: Final = frozenset(PacketId) - {PacketId.ADD_OBJECT, PacketId.PING}
 
 
-def encode_packet(packet: Packet, *, order: Order = "<", version: int = DEFAULT_VERSION) -> bytes:
+def encode_packet(packet: Packet, dialect: Dialect = QTRO_2_0) -> bytes:
     """A whole frame with its size; `ModelError` for values that cannot be sent."""
-    writer = Writer(order=order, version=version)
+    writer = Writer(order=dialect.order, version=dialect.version)
     _write_body(writer, packet)
     body = writer.to_bytes()
-    frame = Writer(order=order)
+    frame = Writer(order=dialect.order)
     frame.write_bytes(body)
     return frame.to_bytes()
 
@@ -168,8 +169,7 @@ def decode_packet(
     *,
     from_host: bool,
     types: UserTypes = NO_TYPES,
-    order: Order = "<",
-    version: int = DEFAULT_VERSION,
+    dialect: Dialect = QTRO_2_0,
 ) -> Packet:
     """The packet in one frame's body (without its size), which is used up entirely.
 
@@ -177,7 +177,7 @@ def decode_packet(
     `RemoteProtocolError` for whatever is malformed or comes from the wrong side, and its subclass `UnknownUserType`
     when the frame is sound as far as one can tell but holds a value of a type not known here.
     """
-    reader = Reader(body, order=order, version=version, types=types)
+    reader = Reader(body, order=dialect.order, version=dialect.version, types=types)
     number = reader.read_int("u16")
     if number not in (_FROM_HOST if from_host else _FROM_NODE):
         raise RemoteProtocolError(f"a {'host' if from_host else 'node'} sent packet id {number}, which it never does")

@@ -1,0 +1,1 @@
+"""The .rep language of Qt Remote Objects: what it says about members, its texts, and the signatures of its classes."""
