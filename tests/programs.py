@@ -67,6 +67,12 @@ class Program:
             self._news.clear()
             await self._news.wait()
 
+    async def ended(self) -> None:
+        """Wait until all that it said has been taken."""
+        while not self._ended:
+            self._news.clear()
+            await self._news.wait()
+
     async def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it as a crash would, and wait until it is gone."""
         if self.process.returncode is None:

@@ -10,9 +10,8 @@ from benchmarks.actor import Order, Stage
 from benchmarks.actors.loops import run_on
 from benchmarks.actors.scaling_clients import CALL, NAME, answer_to
 from everywire.remoteobjects.codec import Handshake, Init, ObjectInfo, ObjectList, encode_packet
-from everywire.remoteobjects.engine import VERSION
 
-_GREETING = encode_packet(Handshake(VERSION)) + encode_packet(ObjectList((ObjectInfo(NAME, "Counter"),)))
+_GREETING = encode_packet(Handshake("QtRO 2.0")) + encode_packet(ObjectList((ObjectInfo(NAME, "Counter"),)))
 _ATTACHED = encode_packet(Init(NAME, ()))
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         OutOfRange,
         RemoteProtocolError,
         SignatureMismatch,
+        StoreWarning,
         TokenError,
         UnsupportedPlatform,
         WrongThread,
@@ -64,12 +65,14 @@ if TYPE_CHECKING:
         u32,
         u64,
     )
+    from everywire.model.marks import PERSISTED
     from everywire.remoteobjects import RemoteObjects
     from everywire.runtime.connecting import connect
     from everywire.runtime.gate import CurrentCall, current_call
     from everywire.runtime.limits import Limits, SlowPeer
     from everywire.runtime.node import Node
     from everywire.runtime.pending import PendingCall
+    from everywire.runtime.persistence import FileStore, PersistedStore
     from everywire.runtime.policy import Policy, allow, roles
     from everywire.runtime.replica import ReplicaLink, ReplicaState, link_of, members
     from everywire.runtime.serving import serve
@@ -79,13 +82,14 @@ _MODULES: Final = {
     "everywire.errors": (
         "AddressError", "AddressInUse", "Code", "EverywireError", "Fault", "ForkedError", "InsecureBind",
         "LimitExceeded", "LinkError", "LocalProtocolError", "MissingExtra", "ModelError", "NeedsLoop", "OutOfRange",
-        "RemoteProtocolError", "SignatureMismatch", "TokenError", "UnsupportedPlatform", "WrongThread",
+        "RemoteProtocolError", "SignatureMismatch", "StoreWarning", "TokenError", "UnsupportedPlatform", "WrongThread",
     ),
     "everywire.model": (
         "BoundSignal", "Caller", "Computed", "Contract", "Kind", "Member", "Object", "Property", "Range", "Role",
         "Signal", "Unit", "computed", "contract_of", "f32", "i16", "i32", "i64", "i8", "prop", "signal", "slot", "u16",
         "u32", "u64", "u8",
     ),
+    "everywire.model.marks": ("PERSISTED",),
     "everywire.memory": ("Memory",),
     "everywire.remoteobjects": ("RemoteObjects",),
     "everywire.runtime.connecting": ("connect",),
@@ -93,6 +97,7 @@ _MODULES: Final = {
     "everywire.runtime.limits": ("Limits", "SlowPeer"),
     "everywire.runtime.node": ("Node",),
     "everywire.runtime.pending": ("PendingCall",),
+    "everywire.runtime.persistence": ("FileStore", "PersistedStore"),
     "everywire.runtime.policy": ("Policy", "allow", "roles"),
     "everywire.runtime.replica": ("ReplicaLink", "ReplicaState", "link_of", "members"),
     "everywire.runtime.serving": ("serve",),
@@ -102,6 +107,7 @@ _HOME: Final = {name: module for module, names in _MODULES.items() for name in n
 
 __version__ = "0.1.0"
 __all__ = (
+    "PERSISTED",
     "AddressError",
     "AddressInUse",
     "BoundSignal",
@@ -112,6 +118,7 @@ __all__ = (
     "CurrentCall",
     "EverywireError",
     "Fault",
+    "FileStore",
     "ForkedError",
     "InsecureBind",
     "Kind",
@@ -128,6 +135,7 @@ __all__ = (
     "Object",
     "OutOfRange",
     "PendingCall",
+    "PersistedStore",
     "Policy",
     "Property",
     "Range",
@@ -139,6 +147,7 @@ __all__ = (
     "Signal",
     "SignatureMismatch",
     "SlowPeer",
+    "StoreWarning",
     "TokenError",
     "Tokens",
     "Unit",

@@ -18,6 +18,8 @@ EverywireError
 ├── MissingExtra          an optional library is not installed; the message is the pip command
 ├── UnsupportedPlatform   this system lacks a facility
 └── Fault                 a call was answered with an error; `code` says which
+
+StoreWarning              kept values of a replica cannot be read or saved; it goes on without
 """
 
 from __future__ import annotations
@@ -106,6 +108,10 @@ class MissingExtra(EverywireError, ImportError):
 
 class UnsupportedPlatform(EverywireError, OSError):
     """This system lacks the facility; the message says which."""
+
+
+class StoreWarning(UserWarning):
+    """Kept values of a replica could not be read or saved; it goes on with the defaults of its class."""
 
 
 class Code(enum.Enum):

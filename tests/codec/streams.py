@@ -25,7 +25,6 @@ from everywire.codec.qdatastream import (
     Size,
     SizeF,
     TypeId,
-    UserTyped,
     UserTypes,
     Writer,
 )
@@ -52,7 +51,8 @@ def decode(data: bytes, order: Order = "<", version: int = 20, types: UserTypes 
 
 
 def user(name: str, payload: bytes = b"", order: Order = "<", version: int = 20) -> bytes:
-    return encode(UserTyped(name, payload), order, version)
+    number = 65536 if version >= 20 else 1024
+    return struct.pack(f"{order}IBI", number, 0, len(name.encode()) + 1) + name.encode() + b"\0" + payload
 
 
 def u32(*numbers: int, order: Order = "<") -> bytes:
@@ -62,6 +62,13 @@ def u32(*numbers: int, order: Order = "<") -> bytes:
 def blob(*parts: bytes, order: Order = "<") -> bytes:
     """QByteArrays one behind the other."""
     return b"".join(u32(len(part), order=order) + part for part in parts)
+
+
+def png(pixels: bytes) -> bytes:
+    """What has the outline of a PNG, with the wrong checksums; no bytes at all for no pixels."""
+    chunks = ((b"IHDR", bytes(13)), (b"IDAT", pixels), (b"IEND", b""))
+    body = b"".join(len(data).to_bytes(4, "big") + kind + data + b"sums" for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body if pixels else b""
 
 
 # ------------------------------------------------------------------------------------------ strategies
@@ -178,6 +185,14 @@ EXACT: Final[dict[TypeId, st.SearchStrategy[Any]]] = {
     TypeId.CHAR16: st.characters(max_codepoint=0xFFFF),
     TypeId.CHAR32: characters,
     TypeId.FLOAT16: st.floats(width=16, allow_nan=False),
+    **{
+        type_id: st.binary(max_size=40).map(lambda data, name=name: Opaque(name, png(data)))
+        for type_id, name in (
+            (TypeId.QIMAGE, "QImage"),
+            (TypeId.QPIXMAP, "QPixmap"),
+            (TypeId.QBITMAP, "QBitmap"),
+        )
+    },
     TypeId.QCOLOR: st.builds(Color, st.integers(0, 255), *[st.integers(0, 0xFFFF)] * 5),
     TypeId.QPOLYGON: st.lists(points),
     TypeId.QPOLYGON_F: st.lists(point_fs),
@@ -195,4 +210,14 @@ NEVER_SENT: Final = {
     TypeId.QMODEL_INDEX,
     TypeId.VOID,
     TypeId.QPERSISTENT_MODEL_INDEX,
+    TypeId.QFONT,
+    TypeId.QBRUSH,
+    TypeId.QPALETTE,
+    TypeId.QICON,
+    TypeId.QREGION,
+    TypeId.QCURSOR,
+    TypeId.QPEN,
+    TypeId.QTEXT_LENGTH,
+    TypeId.QCOLOR_SPACE,
+    TypeId.QSIZE_POLICY,
 }

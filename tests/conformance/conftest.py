@@ -63,6 +63,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.definition.add_marker(pytest.mark.loops(*kinds), append=False)
     if "place" in names:
         metafunc.parametrize("place", WIRES, indirect=True, ids=lambda wire: wire.name)
+    if "family_place" in names:
+        families = [wire for wire in WIRES if wire.carries_children]
+        metafunc.parametrize("family_place", families, indirect=True, ids=lambda wire: wire.name)
     if "far_place" in names:
         remote = [wire for wire in WIRES if wire.between_processes]
         metafunc.parametrize("far_place", remote, indirect=True, ids=lambda wire: wire.name)
@@ -73,6 +76,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
     """A place on every wire."""
+    return _place(request, folder, certificates)
+
+
+@pytest.fixture
+def family_place(request: pytest.FixtureRequest, folder: Path, certificates: Certificates) -> Place:
+    """A place on every wire that carries child objects."""
     return _place(request, folder, certificates)
 
 

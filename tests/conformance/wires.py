@@ -33,6 +33,11 @@ class Wire:
     relayed: bool = False
     """Whether something between host and replica keeps what a replica does not read, and no end learns of that."""
 
+    @property
+    def carries_children(self) -> bool:
+        """Whether an object may have child objects."""
+        return self.caller in ("memory", "qtro")
+
     def carried(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return those of *values* that the wire carries."""
         return values if self.carries_nul else tuple(value for value in values if not holds_nul(value))

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from everywire import ModelError, Node, Object, Property, connect, contract_of, dbus, prop, slot
 from everywire.dbus import introspection as told
 from everywire.dbus.generating import python_source
-from everywire.dbus.generating.literals import docstring, pieces
 from everywire.dbus.introspection import Interface, parse
 from everywire.dbus.session import Connection
 from everywire.dbus.wire.contracts import Place, interfaces_of, placed
 from everywire.dbus.wire.declaring import declared_in
 from everywire.dbus.wire.described import described
 from everywire.model.description import describe
+from everywire.model.literals import docstring, pieces
 from tests.dbus import lab
 from tests.dbus.test_contracts import DEVICES, Boiler, Mode, to_xml, without_streams
 from tests.dbus.test_contracts import Access as Permission

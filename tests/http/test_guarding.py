@@ -8,8 +8,9 @@ import pytest
 
 from everywire import AddressError
 from everywire.http.exchange import Exchange
-from everywire.http.guarding import MOST_KNOWN, Rules, host_name
+from everywire.http.guarding import MOST_KNOWN, Rules
 from everywire.http.problems import Problem
+from everywire.transport.web_names import host_name
 
 
 async def nothing(*_: object) -> Any:

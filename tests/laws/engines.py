@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from everywire import Code, Fault, ModelError
 from everywire.model.types import Type
 from everywire.remoteobjects.codec import (
+    QTRO_2_0,
     AddObject,
     CallKind,
     ClassDefinition,
@@ -40,8 +41,10 @@ from everywire.remoteobjects.codec import (
 from everywire.remoteobjects.codec.faults import encode_fault_reply
 from everywire.remoteobjects.engine import Engine, Odd, change_head, invoke_head, reply_head
 from everywire.remoteobjects.wire.coders import call_frame, change_encoder, reply_encoder, signal_encoder
-from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
+from everywire.remoteobjects.wire.doors import Refused, careful_invoke, looks_of
+from everywire.remoteobjects.wire.hosting import HostedObject
 from everywire.remoteobjects.wire.layout import layout_of
+from everywire.remoteobjects.wire.looks import wired
 from everywire.remoteobjects.wire.replicating import _NOTIFY, Channel, Route, careful_news
 from everywire.runtime.gate import Invoked, invalid
 from everywire.runtime.node import Publication
@@ -83,13 +86,13 @@ class HostRig:
 
     def __init__(self, *, fast: bool) -> None:
         self.hosted = HOSTED if fast else HOSTED_SLOWLY
-        self.engine = Engine(host=True, max_frame=MAX_FRAME, routes=dict(self.hosted.routes), careful=self._careful)
+        self.engine = Engine(host=True, max_frame=MAX_FRAME, routes=dict(self.hosted.routes(dynamic=True)), careful=self._careful)
         self.engine.data_to_send()
 
     def _careful(self, packet: Packet) -> Any:
         if not isinstance(packet, Invoke):
             return packet
-        return careful_invoke(packet, self.hosted if packet.name == NAME else None)
+        return careful_invoke(packet, self.engine.routes.get(invoke_head(packet.name, packet.call, packet.index)))
 
     def show(self, event: Any) -> object:
         """Show a call with its arguments as the gate lets them through, or the code with which they are refused."""
@@ -107,7 +110,7 @@ def hosted(*, fast: bool = True) -> HostedObject:
     """Return an object on the wire; not *fast*: its doors leave every call to the general path."""
     made = HostedObject(Publication(NAME, Everything(), CONTRACT, Policy()))
     if not fast:
-        for door in made.routes.values():
+        for door in made.routes(dynamic=True).values():
             door.decode = lambda *_: None
     return made
 
@@ -139,6 +142,10 @@ class NoHome:
         return None
 
 
+class _Nobody:
+    """Listens to an object and never hears of it."""
+
+
 class Attached:
     """A replica with calls that wait, and the link that it believes to have; not *fast*: on the general path."""
 
@@ -147,7 +154,7 @@ class Attached:
         self.extended, self.frames, self.loop = True, [], None
         self.sent: list[bytes] = []
         self.channel = Channel(ReplicaLink("memory:laws", NAME, Everything, NoHome()), lambda fault: fault, Call)
-        values = decode_packet(HOSTED.attached(dynamic=False)[4:], from_host=True).values  # type: ignore[union-attr]
+        values = decode_packet(HOSTED.join(_Nobody(), dynamic=True, anew=False)[4:], from_host=True).values  # type: ignore[union-attr]
         self.replica: Any = self.channel.attach(self, CONTRACT, LAYOUT, values)  # type: ignore[arg-type]
         for _ in range(calls):
             for kind in KINDS:
@@ -227,10 +234,10 @@ def encoders() -> tuple[dict[str, Callable[[Any], bytes]], dict[str, Callable[..
     for kind, node in TYPES.items():
         index = LAYOUT.properties[f"value_{kind}"]
         notify = invoke_head(NAME, 0, LAYOUT.notifies[f"value_{kind}"])
-        changes[kind] = change_encoder(node, change_head(NAME, index), notify, index)
-        types = tuple(parameter.type for parameter in CONTRACT.members[f"said_{kind}"].parameters)
-        signals[kind] = signal_encoder(types, invoke_head(NAME, 0, LAYOUT.signals[f"said_{kind}"]))
-        replies[kind] = reply_encoder(node, reply_head(NAME), kind)
+        changes[kind] = change_encoder(wired(node), change_head(NAME, index), notify, index, QTRO_2_0)
+        types = looks_of(CONTRACT.members[f"said_{kind}"].parameters)
+        signals[kind] = signal_encoder(types, invoke_head(NAME, 0, LAYOUT.signals[f"said_{kind}"]), QTRO_2_0)
+        replies[kind] = reply_encoder(wired(node), reply_head(NAME), kind, QTRO_2_0)
     return changes, signals, replies
 
 
@@ -257,7 +264,7 @@ def call_of_kind(kind: str, value: Any, serial: int, *, write: bool) -> bytes:
         head = invoke_head(NAME, CallKind.WRITE_PROPERTY, LAYOUT.properties[f"value_{kind}"])
     else:
         head = invoke_head(NAME, CallKind.METHOD, LAYOUT.slots[f"echo_{kind}"])
-    return call_frame((node,), head, serial, (value,))
+    return call_frame((wired(node),), head, serial, (value,), QTRO_2_0)
 
 
 def fault_reply(serial: int, fault: Fault) -> bytes:

@@ -30,8 +30,8 @@ class Cable:
         self.outbox = self
         self.hosted = hosted()
         self.source: Any = self.hosted.publication.object
-        self.hosted.links[self] = None  # type: ignore[index]
-        self.host = Engine(host=True, max_frame=MAX_FRAME, routes=dict(self.hosted.routes))
+        self.hosted.join(self, dynamic=True, anew=False)  # type: ignore[arg-type]
+        self.host = Engine(host=True, max_frame=MAX_FRAME, routes=dict(self.hosted.routes(dynamic=True)))
         assert self.host.data_to_send() == HANDSHAKE
         self.node = Attached(calls=0)
         self.replica = self.node.replica

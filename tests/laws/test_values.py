@@ -22,7 +22,8 @@ from everywire.remoteobjects.codec import (
     encode_packet,
 )
 from everywire.remoteobjects.engine import Answered, Failed, Heard, reply_head
-from everywire.remoteobjects.wire.qttypes import lift, lower, qt_type, variant
+from everywire.remoteobjects.wire.looks import variant, wired
+from everywire.remoteobjects.wire.qttypes import lift, lower, qt_type
 from everywire.runtime.gate import Invoked
 from tests.harness import soak
 from tests.laws.engines import (
@@ -73,7 +74,7 @@ def same(kind: str, one: Any, other: Any) -> bool:
 @given(data=st.data())
 def test_a_value_comes_back_from_its_variant_as_it_was(kind: str, data: st.DataObject) -> None:
     value = data.draw(VALUES[kind])
-    reader = Reader(variant(TYPES[kind], value))
+    reader = Reader(variant(wired(TYPES[kind]), value))
     back = lift(TYPES[kind], reader.read_variant())
     reader.expect_end()
     assert same(kind, back, value)

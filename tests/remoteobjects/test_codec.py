@@ -237,8 +237,8 @@ def test_every_packet_comes_back(packet: Packet, order: Order, version: int) -> 
 
 @given(definitions, orders, versions)
 def test_every_definition_comes_back(definition: ClassDefinition, order: Order, version: int) -> None:
-    data = encode_definition(definition, Dialect("", order, version, version))
-    assert decode_definition(data, Dialect("", order, version, version)) == definition
+    data = encode_definition(definition, order=order, version=version)
+    assert decode_definition(data, order=order, version=version) == definition
 
 
 def test_values_may_ask_for_their_exact_type() -> None:

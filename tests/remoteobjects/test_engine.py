@@ -10,6 +10,11 @@ from everywire import Code, Fault
 from everywire.codec.qdatastream import Reader, Typed, TypeId
 from everywire.model.types import Int
 from everywire.remoteobjects.codec import (
+    QTRO_1_2,
+    QTRO_1_3,
+    QTRO_2_0,
+    AddObject,
+    Dialect,
     Handshake,
     Invoke,
     InvokeReply,
@@ -34,6 +39,7 @@ from everywire.remoteobjects.engine import (
     serials,
 )
 from everywire.remoteobjects.wire.coders import reply_decoder
+from everywire.remoteobjects.wire.looks import wired
 
 HELLO = encode_packet(Handshake("QtRO 2.0"))
 
@@ -61,7 +67,7 @@ def test_a_node_hears_nothing_before_the_greeting() -> None:
     assert "did not begin with a handshake" in str(event.error)
 
 
-@pytest.mark.parametrize("version", ["QtRO 1.3", "", "QtRO 2.1"])
+@pytest.mark.parametrize("version", ["QtRO 1.9", "", "QtRO 2.1"])
 def test_another_version_is_named(version: str) -> None:
     (event,) = Engine(host=False).receive_data(encode_packet(Handshake(version)))
     assert isinstance(event, Broken)
@@ -74,13 +80,26 @@ def test_a_second_greeting_breaks_the_link() -> None:
     assert "second handshake" in str(event.error)
 
 
-def test_qt_5_is_recognized_by_its_first_bytes() -> None:
-    (event,) = Engine(host=False).receive_data(b"\x00\x00\x00\x16")
-    assert isinstance(event, Broken)
-    assert "Qt 5" in str(event.error)
-    (event,) = greeted().receive_data(b"\x00\x00\x00\x16")
-    assert isinstance(event, Broken)
-    assert "Qt 5" not in str(event.error), "only as the greeting"
+@pytest.mark.parametrize("dialect", [QTRO_2_0, QTRO_1_3, QTRO_1_2], ids=lambda dialect: dialect.protocol)
+def test_a_node_speaks_as_its_host_does(dialect: Dialect) -> None:
+    host, node = Engine(host=True, dialect=dialect), Engine(host=False)
+    greeting = host.data_to_send()
+    for byte in greeting[:-1]:
+        assert node.receive_data(bytes([byte])) == []
+    assert node.receive_data(greeting[-1:]) == [Handshake(dialect.protocol)]
+    assert node.dialect == dialect
+    node.send(AddObject("it", dynamic=True))
+    assert host.receive_data(node.data_to_send()) == [AddObject("it", dynamic=True)]
+
+
+def test_the_byte_order_is_that_of_the_greeting() -> None:
+    for engine, data in (
+        (greeted(), encode_packet(Pong("it"), QTRO_1_3)),
+        (Engine(host=False), encode_packet(Handshake("QtRO 2.0"), QTRO_1_3)),
+        (Engine(host=False), encode_packet(Handshake("QtRO 1.3"), QTRO_2_0)),
+    ):
+        (event,) = engine.receive_data(data)
+        assert isinstance(event, Broken)
 
 
 def test_each_side_accepts_only_what_the_other_says() -> None:
@@ -166,9 +185,8 @@ def test_frames_that_begin_alike_are_told_apart_by_what_follows() -> None:
     def replied(*serials_: int) -> bytes:
         return b"".join(encode_packet(InvokeReply("it", serial, Typed(TypeId.INT, serial))) for serial in serials_)
 
-    table = {
-        serial: (Waiting(reply_decoder(Int(32)), lambda raw: ("lifted", raw), None), serial) for serial in range(9)
-    }
+    decode = reply_decoder(wired(Int(32)), QTRO_2_0)
+    table = {serial: (Waiting(decode, lambda raw: ("lifted", raw), None), serial) for serial in range(9)}
     frames = [
         replied(1, 2),
         replied(7777),  # nobody waits

@@ -11,6 +11,7 @@ import pytest
 from everywire import Code, Fault, Object, Property, prop, signal
 from everywire.errors import ModelError
 from everywire.remoteobjects.codec import (
+    QTRO_2_0,
     CallKind,
     Init,
     InitDynamic,
@@ -22,7 +23,9 @@ from everywire.remoteobjects.codec import (
     encode_packet,
 )
 from everywire.remoteobjects.engine import Engine, invoke_head
-from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke, write_door
+from everywire.remoteobjects.rep.signature import signature_of
+from everywire.remoteobjects.wire.doors import Refused, careful_invoke, write_door
+from everywire.remoteobjects.wire.hosting import HostedObject
 from everywire.remoteobjects.wire.layout import definition_of
 from everywire.runtime.gate import Invoked
 from tests.remoteobjects.samples import Listener, Mode, Thermostat, hosted, published
@@ -38,18 +41,25 @@ def packets(data: bytes) -> list[Any]:
     return found
 
 
+def careful(packet: Invoke, thing: HostedObject) -> Any:
+    """The event of the general path for a call of a dynamic listener."""
+    head = invoke_head(packet.name, packet.call, packet.index)
+    return careful_invoke(packet, thing.routes(dynamic=True).get(head))
+
+
 def attach(thing: HostedObject) -> Listener:
     link = Listener()
-    thing.links[link] = None  # type: ignore[index]
+    thing.join(link, dynamic=True, anew=False)  # type: ignore[arg-type]
     return link
 
 
 def test_a_dynamic_listener_gets_the_class_and_the_values_a_static_one_only_the_values() -> None:
     thing = hosted(Thermostat())
     values = (21.0, 20.0, 0, None, 1.0)
-    assert thing.info == ObjectInfo("hall", "Thermostat")
-    assert packets(thing.attached(dynamic=False)) == [Init("hall", values)]
-    assert packets(thing.attached(dynamic=True)) == [InitDynamic("hall", definition_of(thing.contract), values)]
+    assert thing.info == ObjectInfo("hall", "Thermostat", signature_of(thing.contract, qt5=False))
+    assert packets(thing.join(Listener(), dynamic=True, anew=False)) == [Init("hall", values)]
+    joined = thing.join(Listener(), dynamic=True, anew=True)
+    assert packets(joined) == [InitDynamic("hall", definition_of(thing.contract), values)]
 
 
 def test_a_change_is_told_before_its_notify_signal_in_one_frame_pair() -> None:
@@ -105,17 +115,18 @@ def test_a_closed_object_tells_nothing_more() -> None:
 
 def test_every_way_to_write_a_property_leads_to_one_door() -> None:
     thing = hosted(Thermostat())
-    pushed = thing.routes[invoke_head("hall", CallKind.METHOD, 0)]
-    written = thing.routes[invoke_head("hall", CallKind.WRITE_PROPERTY, 0)]
+    pushed = thing.routes(dynamic=True)[invoke_head("hall", CallKind.METHOD, 0)]
+    written = thing.routes(dynamic=True)[invoke_head("hall", CallKind.WRITE_PROPERTY, 0)]
     assert pushed is written
     assert pushed.member.name == "set_point"
-    assert {door.member.name for door in thing.routes.values()} == {"set_point", "mode", "boost", "read", "stop"}
+    doors = thing.routes(dynamic=True).values()
+    assert {door.member.name for door in doors} == {"set_point", "mode", "boost", "read", "stop"}
 
 
 def test_the_fast_and_the_careful_path_find_the_same_call() -> None:
     thing = hosted(Thermostat())
-    engine = Engine(host=True, routes=thing.routes)
-    careful = Engine(host=True, careful=lambda packet: careful_invoke(packet, thing))  # type: ignore[arg-type]
+    engine = Engine(host=True, routes=thing.routes(dynamic=True))
+    general = Engine(host=True, careful=lambda packet: careful(packet, thing))  # type: ignore[arg-type]
     for packet in (
         Invoke("hall", CallKind.METHOD, 0, (25.0,), 7, -1),
         Invoke("hall", CallKind.METHOD, 1, (1,), -1, -1),
@@ -124,14 +135,14 @@ def test_the_fast_and_the_careful_path_find_the_same_call() -> None:
         Invoke("hall", CallKind.METHOD, 4, (), 2, -1),
     ):
         frame = encode_packet(packet)
-        (fast,), (slow,) = engine.receive_data(frame), careful.receive_data(frame)
+        (fast,), (slow,) = engine.receive_data(frame), general.receive_data(frame)
         assert type(fast) is type(slow) is Invoked
         assert (fast.door, fast.arguments, fast.token) == (slow.door, slow.arguments, slow.token)
 
 
 def test_a_call_of_qt_with_other_types_is_lifted_to_ours() -> None:
     thing = hosted(Thermostat())
-    event = careful_invoke(Invoke("hall", CallKind.METHOD, 2, (5,), 1, -1), thing)  # an int, where we announce uchar
+    event = careful(Invoke("hall", CallKind.METHOD, 2, (5,), 1, -1), thing)  # an int, where we announce uchar
     assert isinstance(event, Invoked)
     assert event.arguments == (5,)
 
@@ -149,7 +160,7 @@ def test_a_call_of_qt_with_other_types_is_lifted_to_ours() -> None:
     ],
 )
 def test_a_call_that_fits_nothing_is_refused_and_has_not_run(packet: Invoke, code: Code) -> None:
-    event = careful_invoke(packet, hosted(Thermostat()))
+    event = careful(packet, hosted(Thermostat()))
     assert isinstance(event, Refused)
     assert (event.name, event.token, event.fault.code, event.fault.may_have_run) == ("hall", 4, code, False)
 
@@ -161,7 +172,7 @@ def test_a_call_to_an_unknown_object_is_refused() -> None:
 
 
 def test_missing_arguments_are_the_gates_business() -> None:
-    event = careful_invoke(Invoke("hall", CallKind.METHOD, 2, (), 4), hosted(Thermostat()))
+    event = careful(Invoke("hall", CallKind.METHOD, 2, (), 4), hosted(Thermostat()))
     assert isinstance(event, Invoked)
     assert event.door.check(event.arguments) == (10,)
 
@@ -178,7 +189,7 @@ def test_a_stream_has_a_door_of_its_own_and_others_have_none() -> None:
 
 
 def test_results_are_checked_before_they_are_sent() -> None:
-    door = hosted(Thermostat()).routes[invoke_head("hall", CallKind.METHOD, 2)]
+    door = hosted(Thermostat()).routes(dynamic=True)[invoke_head("hall", CallKind.METHOD, 2)]
     assert packets(door.reply(3, 600)) == [InvokeReply("hall", 3, 600)]
     with pytest.raises(Fault) as caught:
         door.reply(3, "600")
@@ -187,7 +198,7 @@ def test_results_are_checked_before_they_are_sent() -> None:
 
 async def test_a_write_sets_the_source() -> None:
     source = Thermostat()
-    door = hosted(source).routes[invoke_head("hall", CallKind.METHOD, 0)]
+    door = hosted(source).routes(dynamic=True)[invoke_head("hall", CallKind.METHOD, 0)]
     assert (await door.method(30.0), source.set_point, door.suspends) == (None, 30.0, False)
     assert packets(door.reply(9, None)) == [InvokeReply("hall", 9, None)]
 
@@ -206,7 +217,7 @@ async def test_a_write_to_a_bridge_is_pushed_on() -> None:
     source = Bridge()
     source._everywire.link = object()
     publication = published(source)
-    door = write_door(publication, publication.contract.members["set_point"])
+    door = write_door(publication, publication.contract.members["set_point"], QTRO_2_0)
     await door.method(30.0)
     assert (source.pushed, source.set_point, door.suspends) == ([("set_point", 30.0)], 21.0, True)
 
@@ -225,7 +236,8 @@ class Awkward(Object):
 
 def test_a_value_that_cannot_be_sent_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "everywire.remoteobjects"):
-        assert packets(hosted(Awkward()).attached(dynamic=False)) == [Init("hall", (None, date(2024, 1, 2)))]
+        joined = hosted(Awkward()).join(Listener(), dynamic=True, anew=False)
+        assert packets(joined) == [Init("hall", (None, date(2024, 1, 2)))]
     assert "hall.clock cannot be sent" in caplog.text
 
 

@@ -188,7 +188,7 @@ def test_a_notify_signal_is_known_by_its_name_whatever_its_parameters() -> None:
     )
     contract, layout = read_definition_of(definition, "x")
     assert layout.notifies == {"pts": 0}
-    assert contract.members["pts"].type == Foreign("QtROSequentialContainer")
+    assert contract.members["pts"].type == Foreign("QList<Pt>"), "what the property itself does not say"
 
 
 def test_template_arguments_do_not_split_a_parameter() -> None:

@@ -18,7 +18,8 @@ from everywire.codec.qdatastream import Opaque, Point, Reader, Typed, TypeId, Wr
 from everywire.errors import ModelError, OutOfRange
 from everywire.model.annotations import type_of
 from everywire.model.types import ANY, BOOL, BYTES, DATE, DATETIME, STR, TIME, UUID_, DictOf, Float, Int, ListOf, Type
-from everywire.remoteobjects.wire.qttypes import enum_member, enum_number, lift, lower, qt_type, variant
+from everywire.remoteobjects.wire.looks import variant, wired
+from everywire.remoteobjects.wire.qttypes import enum_member, enum_number, lift, lower, qt_type
 from everywire.remoteobjects.wire.typenames import Foreign, Nullable, Sent, python_type
 
 
@@ -96,7 +97,7 @@ def test_dynamic_listeners_get_only_types_that_every_qt_knows(annotation: Any, e
 
 def sent(node: Type, value: Any) -> Any:
     """What the codec reads from the bytes of a value."""
-    reader = Reader(variant(node, value))
+    reader = Reader(variant(wired(node), value))
     raw = reader.read_variant()
     reader.expect_end()
     return raw
@@ -365,14 +366,14 @@ def test_an_argument_is_sent_as_exactly_the_type_that_its_receiver_declares(name
     assert lower(node, value) == raw
     writer = Writer()
     writer.write_variant(raw)
-    assert variant(node, value) == writer.to_bytes()
+    assert variant(wired(node), value) == writer.to_bytes()
     assert qt_type(Foreign(name)).name == qt_type(node).name == "QVariant"
 
 
 @pytest.mark.parametrize("name", ["PyObject", "Demo::Pod", "QList<Pod>", "QFont", "", "QList<", "std::vector<int>"])
 def test_a_type_whose_form_is_not_known_is_never_sent(name: str) -> None:
     with pytest.raises(ModelError, match="cannot be sent"):
-        variant(Sent(Foreign(name)), 5)
+        variant(wired(Sent(Foreign(name))), 5)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +381,7 @@ def test_a_type_whose_form_is_not_known_is_never_sent(name: str) -> None:
 )
 def test_a_value_that_is_not_of_the_declared_type_is_never_sent(name: str, value: Any) -> None:
     with pytest.raises(ModelError):
-        variant(Sent(Foreign(name)), value)
+        variant(wired(Sent(Foreign(name))), value)
 
 
 def test_a_wider_number_of_ours_is_checked_against_the_narrower_one_of_the_receiver() -> None:
@@ -388,12 +389,12 @@ def test_a_wider_number_of_ours_is_checked_against_the_narrower_one_of_the_recei
     assert sent(node, -5) == -5
     assert qt_type(node) == (TypeId.INT, "int")
     with pytest.raises(OutOfRange):
-        variant(node, 2**31)
+        variant(wired(node), 2**31)
 
 
 def test_a_null_date_travels_as_a_null_date() -> None:
     for name in ("QDate", "QTime", "QDateTime"):
         node = python_type(name, {})
         assert qt_type(node).name == name
-        assert variant(node, None)[:4] == int(qt_type(node).number).to_bytes(4, "little")
+        assert variant(wired(node), None)[:4] == int(qt_type(node).number).to_bytes(4, "little")
         assert lift(node, sent(node, None)) is None

@@ -26,7 +26,7 @@ from everywire.remoteobjects.codec import (
     decode_packet,
     encode_packet,
 )
-from everywire.remoteobjects.engine import IGNORED, VERSION, Answered, Failed, Heard
+from everywire.remoteobjects.engine import IGNORED, Answered, Failed, Heard
 from everywire.remoteobjects.wire.layout import definition_of, layout_of, read_definition_of
 from everywire.remoteobjects.wire.replicating import Channel, Misfit, careful_news
 from everywire.runtime.replica import ReplicaLink
@@ -57,7 +57,7 @@ class Bench:
         link: NodeLink | None = None,
     ) -> Any:
         self.link = link or NodeLink(extended=self.link.extended)
-        self.link.engine.receive_data(encode_packet(Handshake(VERSION)))
+        self.link.engine.receive_data(encode_packet(Handshake("QtRO 2.0")))
         if self.link.extended:
             contract = contract_of(Thermostat)
             return self.channel.attach(self.link, contract, layout_of(contract), values)
@@ -276,7 +276,7 @@ def test_without_a_link_a_call_fails_and_has_not_run() -> None:
     fault = Fault(Code.UNAVAILABLE, "gone")
     bench.channel.detach(fault)
     assert waiting.error is fault
-    for call in (room.boost(1), bench.channel.invoke(CallKind.METHOD, 0, (), ())):
+    for call in (room.boost(1), bench.channel.push(contract_of(Thermostat).members["mode"], Mode.ON)):
         assert (call.error.code, call.error.may_have_run) == (Code.UNAVAILABLE, False)
     bench.channel.sweep()
     assert bench.link.swept == [bench.channel]
@@ -319,9 +319,7 @@ def test_a_push_is_a_call_whose_reply_is_the_fence() -> None:
     bench = Bench()
     bench.attach()
     member = contract_of(Thermostat).members["mode"]
-    index = bench.channel.push_index(member)
-    assert index == 1
-    bench.channel.invoke(CallKind.METHOD, index, (bench.channel.sent_type(member),), (Mode.ON,))
+    bench.channel.push(member, Mode.ON)
     assert bench.sent() == [Invoke("hall", CallKind.METHOD, 1, (1,), 1, -1)]
     (event,) = bench.hear(InvokeReply("hall", 1, None))
     assert event.value is None
@@ -331,7 +329,7 @@ def test_a_property_without_a_push_method_is_written_by_its_index() -> None:
     bench = Bench()
     bench.attach()
     member = contract_of(Thermostat).members["current"]
-    assert bench.channel.push_index(member) is None
+    assert bench.channel.push(member, 5.0) is None
     frame = bench.channel.write_frame(member, 5.0)
     assert decode_packet(frame[4:], from_host=False) == Invoke("hall", CallKind.WRITE_PROPERTY, 1, (5.0,), -1, -1)
 

@@ -421,13 +421,13 @@ async def test_a_node_that_asks_for_an_object_again_and_again_and_reads_nothing_
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    attached = HostedObject.attached
+    join = HostedObject.join
 
-    def counted(self: HostedObject, *, dynamic: bool) -> bytes:
+    def counted(self: HostedObject, link: Any, *, dynamic: bool, anew: bool) -> bytes:
         made.append(self.name)
-        return attached(self, dynamic=dynamic)
+        return join(self, link, dynamic=dynamic, anew=anew)
 
-    monkeypatch.setattr(HostedObject, "attached", counted)
+    monkeypatch.setattr(HostedObject, "join", counted)
     async with hosting(folder, it=Archive()) as (_, url), raw_node(url) as peer:
         await peer.send(encode_packet(AddObject("it", dynamic=False)) * 1000)
         while not made:

@@ -56,6 +56,7 @@ from everywire.remoteobjects.codec import (
 )
 from everywire.remoteobjects.codec.extension import NAME, Method, answer
 from everywire.remoteobjects.endpoint import replicas
+from everywire.remoteobjects.rep.signature import signature_of
 from everywire.remoteobjects.wire.layout import definition_of
 from tests.conformance.plant import Heard
 from tests.remoteobjects.peers import GREETING, QUICK, RawPeer, greet, hosting, raw_host, until_asked_for, until_closed
@@ -89,7 +90,7 @@ async def test_a_session_lists_acquires_and_calls(folder: Path) -> None:
     async with hosting(folder, it=source) as (node, url), open_session(url) as session:
         assert session.extended
         assert session.offered == ("it",)
-        assert session.objects["it"] == ObjectInfo("it", "Thing")
+        assert session.objects["it"] == ObjectInfo("it", "Thing", signature_of(contract_of(Thing), qt5=False))
         definition, values = await session.acquire("it")
         assert definition is not None
         assert [method.signature for method in definition.methods] == ["pushValue(qlonglong)", "ask(qlonglong)"]
@@ -173,8 +174,8 @@ async def says(peer: RawPeer, *items: Packet | bytes) -> None:
 @pytest.mark.parametrize(
     "greeting,problem",
     [
-        (Handshake("QtRO 1.3"), "QtRO 1.3"),
-        (bytes.fromhex("00000016000100000010") + "QtRO 1.3".encode("utf-16-be"), "big-endian protocol of Qt 5"),
+        (Handshake("QtRO 1.1"), "QtRO 1.1"),
+        (bytes.fromhex("00000016000100000010") + "QtRO 1.1".encode("utf-16-be"), "'QtRO 1.1'; this node speaks"),
         (Pong("a"), "did not begin with a handshake"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "the host speaks HTTP; use http://"),
         (b"<!DOCTYPE HTML>\n", "the host speaks HTTP; use http://"),

@@ -36,7 +36,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(folder, folder / "ca.pem", folder / "listener.pem", folder / "client.pem")
 
 
-@pytest.fixture(params=["local", "localabstract", "tcp", "tcp6", "tls", "memory"])
+@pytest.fixture(params=["local", "localabstract", "tcp", "tcp6", "tls", "ws", "wss", "memory"])
 def any_address(
     request: pytest.FixtureRequest, folder: Path, certificates: Certificates
 ) -> tuple[str, Callable[[str], str]]:
@@ -47,8 +47,10 @@ def any_address(
         "tcp": "tcp://127.0.0.1:0",
         "tcp6": "tcp://[::1]:0",
         "tls": certificates.listen,
+        "ws": "ws://127.0.0.1:0/plant",
+        "wss": certificates.listen.replace("tls", "wss", 1),
         "memory": f"memory:{folder}/any",
     }[request.param]
-    if request.param == "tls":
+    if request.param in ("tls", "wss"):
         return listen, lambda url: f"{url}?ca={certificates.ca}"
     return listen, lambda url: url

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,9 +97,12 @@ async def test_a_datagram_socket_is_not_dead(folder: Path) -> None:
             await dial(f"local:{folder}/x", RecordingReceiver())
 
 
-async def test_the_name_of_a_killed_process_is_recovered(folder: Path) -> None:
-    address = f"local:{folder}/x"
-    for _ in range(soak(2, 50)):
+async def test_the_name_of_a_killed_process_is_recovered(
+    folder: Path, record_property: Callable[[str, object], None]
+) -> None:
+    address, kills = f"local:{folder}/x", soak(2, 50)
+    record_property("R28: names of killed processes that were recovered", f"{kills} of {kills}")
+    for _ in range(kills):
         with started(LISTEN, address) as process:
             process.kill()
             process.wait()
@@ -111,9 +115,12 @@ async def test_the_name_of_a_killed_process_is_recovered(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("stale", [False, True], ids=["free", "stale"])
-def test_of_20_starters_exactly_one_wins(folder: Path, stale: bool) -> None:
-    path = str(folder / "x")
-    for _ in range(soak(3, 100)):
+def test_of_20_starters_exactly_one_wins(
+    folder: Path, stale: bool, record_property: Callable[[str, object], None]
+) -> None:
+    path, races = str(folder / "x"), soak(3, 100)
+    record_property("R28: races of 20 starters that exactly one has won", f"{races} of {races}")
+    for _ in range(races):
         if stale:
             with socket.socket(socket.AF_UNIX) as dead:
                 dead.bind(path)

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from everywire.cli.grammar import debug_option, offered, timeout_option
+from everywire.cli.repfiles import LARGEST, is_rep, python_of_rep
 
 if TYPE_CHECKING:
     from everywire.dbus.introspection import Interface, Node
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-LARGEST: Final = 4 << 20
-"""Bytes of a description that is read."""
 
 output_option: Final = click.option(
     "-o", "--output", "file", metavar="FILE", help="Write to this file; by default to the standard output."
@@ -64,25 +62,55 @@ def dbus_xml_verb(target: str, service: str, interface: str, path: str, file: st
     _put(write(Node(check_path(path) if path else "", found)), file)
 
 
+@gen_verbs.command("rep")
+@click.argument("targets", metavar="MODULE:CLASS...", nargs=-1, required=True, shell_complete=offered("classes"))
+@output_option
+@debug_option
+def rep_verb(targets: Sequence[str], file: str | None) -> None:
+    r"""Write classes as a .rep file, for repc and C++.
+
+    What they use is in it: structs as PODs, enums, classes of child objects. C++ code that repc makes of it has the
+    signatures of these classes, and so is accepted by them, as replica and as source.
+
+    \b
+    everywire gen rep everywire.cli.plant:Thermostat -o thermostat.rep
+    """
+    from everywire.cli.hosting import load_class
+    from everywire.remoteobjects.rep.describing import rep_of
+    from everywire.remoteobjects.rep.printing import print_rep
+
+    classes = [load_class(target) for target in dict.fromkeys(targets)]
+    for target in targets:
+        _tell_of_streams(target, "C++ has none")
+    _put(print_rep(rep_of(*classes)), file)
+
+
 @gen_verbs.command("python")
-@click.argument("source", metavar="FILE.xml|URL", shell_complete=offered("descriptions"))
+@click.argument("source", metavar="FILE.xml|FILE.rep|URL", shell_complete=offered("descriptions"))
 @click.option("--object", "object_name", metavar="OBJECT", default=".", help="At a URL: the object, or its path.")
 @click.option("--interface", "names", metavar="NAME", multiple=True, help="Only this interface; may be repeated.")
 @output_option
 @timeout_option
 @debug_option
 def python_verb(source: str, object_name: str, names: Sequence[str], file: str | None, timeout: float) -> None:
-    r"""Write Python classes for D-Bus interfaces.
+    r"""Write Python classes for D-Bus interfaces, or for a .rep file of Qt Remote Objects.
 
-    This is what qdbusxml2cpp does in C++. The classes are for connect(), which then knows all types, and for sources,
-    which derive from them. The interfaces are read from introspection data in a file (- is the standard input), or from
-    a living object.
+    This is what qdbusxml2cpp and repc do in C++. The classes are for connect(), which then knows all types, and for
+    sources, which derive from them. D-Bus interfaces are read from introspection data in a file (- is the standard
+    input), or from a living object.
 
     \b
+    everywire gen python thermostat.rep -o thermostat.py
     everywire gen python org.freedesktop.UPower.xml -o upower.py
     everywire gen python 'dbus:system?service=org.freedesktop.UPower' --object /org/freedesktop/UPower
     """
     from everywire.cli.dbus.addresses import is_dbus
+
+    told = "" if source == "-" else Path(source).name
+    data = b"" if is_dbus(source) else _read(source)
+    if is_rep(source, data):
+        _put(python_of_rep(data, source, told, names), file)
+        return
     from everywire.dbus.generating import python_source
 
     if is_dbus(source):
@@ -90,7 +118,7 @@ def python_verb(source: str, object_name: str, names: Sequence[str], file: str |
 
         node, told = run(_introspected(source, object_name, timeout))
     else:
-        node, told = _parsed(source), "" if source == "-" else Path(source).name
+        node = _parsed(source, data)
     _put(python_source(_own_interfaces(node, told or source, names), told), file)
 
 
@@ -167,27 +195,32 @@ def _interfaces(target: str, service: str, interface: str) -> tuple[Interface, .
     return interfaces_of(contract, places)
 
 
-def _tell_of_streams(target: str) -> None:
+def _tell_of_streams(target: str, why: str = "streams go through org.everywire.Object1") -> None:
     from everywire.cli.hosting import load_class
     from everywire.model import contract_of
 
     if left := [member.name for member in contract_of(load_class(target)).members.values() if member.stream]:
-        _say(f"left out: {', '.join(left)}; streams go through org.everywire.Object1")
+        _say(f"left out: {', '.join(left)}; {why}")
 
 
-def _parsed(source: str) -> Node:
-    from everywire.dbus.introspection import parse
-    from everywire.errors import ModelError, RemoteProtocolError
+def _read(source: str) -> bytes:
+    """Return what is in a file, or the standard input."""
+    from everywire.errors import ModelError
 
     try:
         if source == "-":
-            data = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            with open(source, "rb") as stream:  # noqa: PTH123  a pipe of the shell is a file too
-                data = stream.read(LARGEST + 1)
+            return sys.stdin.buffer.read(LARGEST + 1)
+        with open(source, "rb") as stream:  # noqa: PTH123  a pipe of the shell is a file too
+            return stream.read(LARGEST + 1)
     except OSError as error:
-        advice = "give a file of introspection data, or a URL such as dbus:session?service=org.acme.Climate"
+        advice = "give introspection data, a .rep file, or a URL such as dbus:session?service=org.acme.Climate"
         raise ModelError(f"cannot read {source}: {error.strerror}; {advice}") from error
+
+
+def _parsed(source: str, data: bytes) -> Node:
+    from everywire.dbus.introspection import parse
+    from everywire.errors import ModelError, RemoteProtocolError
+
     try:
         return parse(data, limit=LARGEST)
     except RemoteProtocolError as error:

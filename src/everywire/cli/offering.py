@@ -288,13 +288,13 @@ def _object_classes(source: bytes) -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------------------------- files
 def descriptions(_: Words, incomplete: str) -> Iterator[Offer]:
-    """Yield files of introspection data, directories where there may be some, and beginnings of D-Bus addresses."""
+    """Yield files of introspection data, .rep files, directories where there may be some, and begins of addresses."""
     yield from (Offer(begin, more=True) for begin in ("dbus:session?service=", "dbus:system?service="))
     folder = incomplete[: incomplete.rfind("/") + 1]
     for path in _entries(Path(folder or ".")):
         if path.is_dir():
             yield Offer(f"{folder}{path.name}/", more=True)
-        elif path.suffix == ".xml":
+        elif path.suffix in (".xml", ".rep"):
             yield Offer(f"{folder}{path.name}")
 
 

@@ -7,21 +7,14 @@ is ours or was allowed. Both hold for every method, event stream and WebSocket.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Iterable
 from typing import Final
 
 from everywire.errors import AddressError, Code
 from everywire.http.exchange import Exchange, bad_request
 from everywire.http.problems import Header, Problem
-from everywire.transport.address import is_loopback, unmapped
+from everywire.transport.web_names import OwnNames, host_name, origin_of
 
-_HOST: Final = re.compile(
-    r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9_.-]{1,253}))(?::(?P<port>[0-9]{1,5}))?"
-)
-_ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@]+)", re.IGNORECASE)
-_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 MOST_KNOWN: Final = 256
 """Host headers that were found good and are not looked at again."""
 
@@ -43,14 +36,9 @@ class Rules:
     """
 
     def __init__(self, *, hosts: Iterable[str] = (), origins: Iterable[str] = (), bound: str | None = "") -> None:
-        self._names = {_name(host) for host in hosts}
-        self._origins = frozenset(_origin(origin) for origin in origins)
+        self._names = OwnNames(hosts, bound)
+        self._origins = frozenset(origin_of(origin) for origin in origins)
         self._unix = bound is None
-        self._wildcard = bound is not None and _is_wildcard(bound)
-        if bound and not self._wildcard:
-            self._names.add(_name(bound))
-        if self._wildcard or (bound and (is_loopback(bound) or bound == "localhost")):
-            self._names |= {"localhost", "127.0.0.1", "::1"}
         self._known: set[bytes] = set()
 
     def check(self, exchange: Exchange) -> None:
@@ -77,7 +65,7 @@ class Rules:
         name = host_name(header.decode("latin-1"))
         if name is None:
             raise bad_request("the header Host names no host")
-        if not (self._unix or name in self._names or (self._wildcard and _is_literal(name))):
+        if name not in self._names:
             detail = f"this server is not {name}; if it is, name it: host={name} in the URL it is served on"
             raise Problem(421, detail, Code.PERMISSION_DENIED)
         if len(self._known) < MOST_KNOWN:
@@ -85,7 +73,7 @@ class Rules:
 
     def _check_origin(self, exchange: Exchange, origin: str, host: str) -> None:
         try:
-            asked = _origin(origin)
+            asked = origin_of(origin)
         except AddressError:
             asked = ""
         if asked and asked == _own_origin(exchange, host):
@@ -101,59 +89,9 @@ class Rules:
         )
 
 
-def host_name(header: str) -> str | None:
-    """Return the host that a Host header names, as names are compared; None when it names none."""
-    match = _HOST.fullmatch(header)
-    if match is None or (match["port"] and not 0 < int(match["port"]) < 1 << 16):
-        return None
-    try:
-        return _name(match["six"] or match["name"])
-    except AddressError:
-        return None
-
-
-def _name(host: str) -> str:
-    """Return *host* as it is compared: lower case, without the root's dot, addresses in their one form."""
-    text = host.strip("[]").lower().removesuffix(".")
-    if not text:
-        raise AddressError(f"{host!r} names no host")
-    try:
-        return str(ipaddress.ip_address(unmapped(text)))
-    except ValueError:
-        if ":" in text:
-            raise AddressError(f"{host!r} names no host; leave the port out") from None
-        return text
-
-
-def _origin(text: str) -> str:
-    """Return an origin as it is compared: ``http://host:port``; raise AddressError."""
-    match = _ORIGIN.fullmatch(text.rstrip("/"))
-    name = None if match is None else host_name(match["host"])
-    if match is None or name is None:
-        raise AddressError(f"{text!r} is no origin; one looks like https://panel.example:8443")
-    port = _HOST.fullmatch(match["host"])
-    scheme = match["scheme"].lower()
-    return f"{scheme}://{name}:{(port and port['port']) or _PORTS[scheme]}"
-
-
 def _own_origin(exchange: Exchange, host: str) -> str:
     scheme = "https" if exchange.encrypted else "http"
     try:
-        return _origin(f"{scheme}://{host}")
+        return origin_of(f"{scheme}://{host}")
     except AddressError:
         return "none"
-
-
-def _is_literal(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_wildcard(host: str) -> bool:
-    try:
-        return not host or ipaddress.ip_address(unmapped(host)).is_unspecified
-    except ValueError:
-        return False

@@ -21,6 +21,7 @@ from everywire.model.building import build_class
 from everywire.model.description import read_description
 from everywire.model.types import ANY, AnyType, Type
 from everywire.runtime.channel import Channel, too_large
+from everywire.runtime.children import childless
 from everywire.runtime.deadlines import Deadlines
 from everywire.runtime.gate import invalid
 from everywire.runtime.incoming import WINDOW
@@ -269,7 +270,7 @@ class ReplicaSocket:
         replica = self._replica
         try:
             offered = _contract_in(bytes(told.contract), replica.name)  # type: ignore[arg-type]
-            wanted = contract_of(replica.cls) if replica.cls is not None else offered
+            wanted = childless(contract_of(replica.cls)) if replica.cls is not None else offered
             self._coders = {
                 name: _Coders(member, offered.members[name])
                 for name, member in wanted.members.items()
@@ -313,7 +314,7 @@ class ReplicaSocket:
             elif told.ended is not UNSET:
                 self._streams.end(told.ended, told.fault)
             elif told.gap is not UNSET:
-                self._replica.gap += told.gap
+                self._replica.missed(told.gap)
         except ModelError as error:
             log.warning("%s sent a value that does not fit: %s", self._replica.name, error)
             self._node.refusals["misfits"] += 1

@@ -39,12 +39,15 @@ class Refused(msgspec.Struct, frozen=True):
 class HttpObject(HostedObject):
     """One published object as HTTP shows it."""
 
+    wire = "HTTP"
+
     def __init__(self, publication: Publication) -> None:
+        self.publication = publication
         self.bodies: dict[str, Encode] = {}
         """By member: what makes JSON of a property's value, a slot's checked result or a stream's item."""
-        for member in publication.contract.members.values():
+        for member in self.contract.members.values():
             self.bodies[member.name] = body_encoder(member.type if member.kind is Kind.PROPERTY else member.result)
-        self.description = describe(publication.contract)
+        self.description = describe(self.contract)
         """The contract as JSON."""
         super().__init__(publication)
 

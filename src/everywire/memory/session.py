@@ -9,31 +9,35 @@ from typing import Any, Final
 
 from everywire.errors import AddressInUse, Code, Fault, LinkError, ModelError
 from everywire.memory.streaming import PulledStream
-from everywire.memory.wire import Frame, MemoryObject, hear
-from everywire.model import Caller, Contract, Member, Object
+from everywire.memory.wire import Frame, MemoryObject, Shown, hear
+from everywire.model import Caller, Contract, Member, Object, contract_of
+from everywire.model.reading import child_members
+from everywire.model.types import child_type
 from everywire.runtime.channel import Channel
 from everywire.runtime.deadlines import Deadlines
 from everywire.runtime.gate import Door, Invoked, authorize, invalid
 from everywire.runtime.inbound import InboundLink
+from everywire.runtime.matching import differences
 from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Outbox
 from everywire.runtime.pending import calls_of
-from everywire.runtime.replica import ReplicaLink, ReplicaState
+from everywire.runtime.replica import ChildLink, ReplicaLink, ReplicaState
 
 _SERVERS: Final[dict[str, MemoryServer]] = {}
 
 
 class MemoryServer:
-    """A node's objects under one name of this process."""
+    """A node's objects under one name of this process, or without a name, for who holds the node."""
 
-    def __init__(self, node: Node, url: str) -> None:
+    def __init__(self, node: Node, url: str = "") -> None:
         if url in _SERVERS:
             raise AddressInUse(f"{url} is served already in this process: choose another name")
         self.node, self.url = node, url
         self.loop = asyncio.get_running_loop()
         self.hosted = {name: MemoryObject(publication) for name, publication in node.published.items()}
         self.sessions: set[NodeSession] = set()
-        _SERVERS[url] = self
+        if url:
+            _SERVERS[url] = self
 
     def added(self, publication: Publication) -> None:
         """Show a newly published object."""
@@ -44,9 +48,10 @@ class MemoryServer:
     def removed(self, publication: Publication) -> None:
         """Take an object back."""
         hosted = self.hosted.pop(publication.name)
+        doors = [door for one in hosted.family() for door in one.doors.values()]
         hosted.close()
         for session in tuple(self.sessions):
-            session.host.forget(hosted.doors.values())
+            session.host.forget(doors)
             session.withdrawn(hosted)
 
     def recheck(self) -> None:
@@ -149,20 +154,11 @@ class NodeSession:
             self.shown.clear()
             await self.shown.wait()
         hosted = self.server.hosted[replica.name]
-        if not isinstance(replica.channel, Channel):
-            replica.channel = Channel(replica, calls_of(self.loop))
-        channel = self._channels[replica.name] = replica.channel
         hosted.links[self.host] = None  # first: an observer of the replica may change the source in turn
-        self._sources[channel] = hosted
-
-        def its_class(_: Contract) -> type[Object]:
-            return type(hosted.publication.object)
-
         try:
-            channel.attach(self, hosted.contract, hosted.values(), its_class)
+            self._bind(replica, Shown(hosted, hosted.values()))
         except BaseException:
             hosted.links.pop(self.host, None)
-            del self._sources[channel]
             raise
 
     async def wait_lost(self) -> Exception | None:
@@ -218,7 +214,7 @@ class NodeSession:
         """Lose what may no longer be seen; look again for what was waited for."""
         offered = self.offered
         for channel, hosted in tuple(self._sources.items()):
-            if channel.replica.name not in offered:
+            if channel.replica.name not in offered and not isinstance(channel.replica, ChildLink):
                 self.withdrawn(hosted)
         self.shown.set()
 
@@ -247,6 +243,59 @@ class NodeSession:
                 channel.replica.become(ReplicaState.SUSPECT, error)
             channel.detach(Fault(Code.UNAVAILABLE, str(error)))
 
+    def _bind(self, replica: ReplicaLink, shown: Shown) -> None:
+        """Let *replica* stand for an object, and the replicas of its children for those."""
+        hosted = shown.hosted
+        if not isinstance(replica.channel, Channel):
+            replica.channel = Channel(replica, calls_of(self.loop), children=True)
+        channel = self._channels[replica.name] = replica.channel
+        self._sources[channel] = hosted
+
+        def its_class(_: Contract) -> type[Object]:
+            return type(hosted.publication.object)
+
+        try:
+            channel.attach(self, hosted.contract, self._values(replica, shown), its_class)
+        except BaseException:
+            del self._sources[channel]
+            raise
+
+    def _values(self, replica: ReplicaLink, shown: Shown) -> dict[str, Any]:
+        """Return the values of an object, its children as replicas; without them where the classes differ."""
+        offered = shown.hosted.contract
+        wanted = contract_of(replica.cls) if replica.cls is not None else offered
+        if differences(wanted, offered):
+            return {}
+        children = {m.name: self._child(replica, m, shown.values[m.name]) for m in child_members(wanted)}
+        return {**shown.values, **children}
+
+    def _child(self, replica: ReplicaLink, member: Member, shown: Shown | None) -> Object | None:
+        """Return the replica of the child that the property *member* holds."""
+        node = child_type(member.type)
+        known = replica.children.get(member.name)
+        if known is not None:
+            self._sources.pop(known.channel, None)
+        if node is None or shown is None:
+            replica.child_lost(member.name, LinkError(f"{replica.name} has no {member.name} now"))
+            return None
+        link = replica.child(member.name, shown.hosted.name, node.cls)
+        self._bind(link, shown)
+        return link.instance  # type: ignore[no-any-return]
+
+    def _hear(self, frame: Frame) -> None:
+        word, (name, about), value = frame
+        channel = self._channels.get(name)
+        if channel is None:
+            return  # the class of the replica leaves out a child that the host has
+        if word != "child":
+            hear(channel, frame)
+            return
+        member = contract_of(channel.replica.instance).members.get(about)
+        if member is not None:
+            instance: Object = channel.replica.instance
+            handle: Any = type(instance).__everywire_declared__[about]
+            channel.replica.child_changed(handle, self._child(channel.replica, member, value))
+
     async def _end_streams(self, error: LinkError) -> None:
         for stream in tuple(self._streams):
             await stream.finish(Fault(Code.UNAVAILABLE, f"the link was lost: {error}"))
@@ -267,4 +316,4 @@ class NodeSession:
         if self._gone.done():
             return
         for frame in frames:
-            hear(self._channels[frame[1][0]], frame)
+            self._hear(frame)

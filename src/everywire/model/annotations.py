@@ -40,11 +40,13 @@ from everywire.model.types import (
     Float,
     Int,
     ListOf,
+    ObjectOf,
     OptionalOf,
     StructOf,
     TupleOf,
     Type,
 )
+from everywire.model.types.objects import DECLARED
 
 _PLAIN: Final[Mapping[Any, Type]] = {
     bool: BOOL,
@@ -188,6 +190,8 @@ def _class(annotation: Any) -> Type:
     cls: type[Any] = annotation
     if isinstance(own := getattr(cls, NODE, None), Type):
         return own
+    if hasattr(cls, DECLARED):
+        return ObjectOf(cls)
     if issubclass(cls, enum.Enum):
         if not len(cls):
             raise ModelError(f"the enum {cls.__name__} has no members")
@@ -253,5 +257,6 @@ def unsupported(annotation: Any) -> ModelError:
     text = getattr(annotation, "__name__", None) or str(annotation)
     return ModelError(
         f"the type {text} cannot go on a wire; use bool, int, float, str, bytes, Enum, Flag, datetime, date, time, "
-        "timedelta, UUID, list, dict, tuple, T | None, a dataclass or msgspec.Struct, or Any"
+        "timedelta, UUID, list, dict, tuple, T | None, a dataclass or msgspec.Struct, Any, or for a property a class "
+        "derived from Object"
     )

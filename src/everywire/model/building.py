@@ -20,16 +20,26 @@ def build_class(contract: Contract) -> type[Object]:
     Names from a wire enter as data, never as source. A member whose name is no public identifier becomes no attribute;
     `members(replica)[name]` reaches it.
     """
+    cls = empty_class(contract.name, contract.doc)
+    fill_class(cls, contract)
+    return cls
+
+
+def empty_class(name: str, doc: str) -> type[Object]:
+    """Return a class for `fill_class`; until then types of members may name it already, its own among them."""
+    return type(name if is_public(name) else "Replica", (Object,), {"__doc__": doc, "__module__": __name__})
+
+
+def fill_class(cls: type[Object], contract: Contract) -> None:
+    """Give a class of `empty_class` the members of *contract*."""
     handles = {name: _handle(member) for name, member in contract.members.items()}
-    namespace: dict[str, Any] = {name: handle for name, handle in handles.items() if is_public(name)}
-    name = contract.name if is_public(contract.name) else "Replica"
-    cls: type[Object] = type(name, (Object,), {**namespace, "__doc__": contract.doc, "__module__": __name__})
-    for member_name, handle in handles.items():
+    for name, handle in handles.items():
         if not hasattr(handle, MARK):
-            handle.__set_name__(cls, member_name)
+            handle.__set_name__(cls, name)
+        if is_public(name):
+            setattr(cls, name, handle)
     cls.__everywire_declared__ = handles
     set_contract(cls, contract)
-    return cls
 
 
 def _handle(member: Member) -> Any:

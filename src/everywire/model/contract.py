@@ -66,6 +66,13 @@ class Member:
     number: int | None = None
     wire_name: str = ""
     result_marks: tuple[Mark, ...] = ()
+    reads: bool = False
+    """Whether a slot changes nothing, so that it asks for no more than reading a property does; known to hosts only."""
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """Words about the member for single wires."""
+        return self.parameters[0].marks if self.kind is Kind.PROPERTY else self.result_marks
 
     @property
     def type(self) -> Type:

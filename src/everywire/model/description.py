@@ -1,8 +1,9 @@
 """A contract as JSON and back: what every wire that can carry it serves, so that a class arrives exactly.
 
 Types are texts (``"f64"``, ``"str"``) or objects with one key (``{"list": "f64"}``, ``{"f64": [5, 35]}`` with bounds,
-``{"struct": "Reading"}``); structs and enums are described once, under ``types``, inner ones first. Reading builds
-Python classes for them; a stranger's text becomes their names only after it was checked, and never source.
+``{"struct": "Reading"}``); structs and enums are described once, under ``types``, inner ones first, and the classes of
+child objects once, under ``objects``. Reading builds Python classes for all of them; a stranger's text becomes their
+names only after it was checked, and never source.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import msgspec
 
 from everywire.errors import ModelError
 from everywire.model.annotations import bounded
+from everywire.model.building import empty_class, fill_class
 from everywire.model.contract import MISSING, Contract, Kind, Member, Parameter
 from everywire.model.names import is_public
 from everywire.model.plain import from_plain, to_plain
-from everywire.model.reading import named_types
+from everywire.model.reading import check_objects, contract_of, named_types, with_children
 from everywire.model.types import (
     ANY,
     BOOL,
@@ -39,10 +41,12 @@ from everywire.model.types import (
     Float,
     Int,
     ListOf,
+    ObjectOf,
     OptionalOf,
     StructOf,
     TupleOf,
     Type,
+    child_type,
     python_type,
     short,
 )
@@ -63,6 +67,9 @@ _PLAIN: Final[Mapping[str, Type]] = {
     **{f"i{bits}": Int(bits) for bits in (8, 16, 32, 64)},
     **{f"u{bits}": Int(bits, signed=False) for bits in (8, 16, 32, 64)},
 }
+Named = Mapping[str, StructOf | EnumType | ObjectOf]
+"""The types that a description has described, by name."""
+
 _NAMES: Final[Mapping[Type, str]] = {node: name for name, node in _PLAIN.items()}
 
 MAX_WEIGHT: Final = 4096
@@ -71,6 +78,9 @@ MAX_WEIGHT: Final = 4096
 MOST_MEMBERS: Final = 4096
 """Members of a described class or enum, and types of a description: a stranger must not keep us busy for long."""
 
+MOST_CLASSES: Final = 256
+"""Classes of child objects of a description."""
+
 MOST_PARAMETERS: Final = 256
 """Parameters of a described signal or slot."""
 
@@ -78,11 +88,15 @@ MOST_PARAMETERS: Final = 256
 def describe(contract: Contract) -> bytes:
     """Return *contract* as JSON."""
     types: dict[str, Any] = {}
-    for member in contract.members.values():
-        for node in named_types(member):
-            types[node.name] = _describe_named(node)
-    members = [_describe_member(member) for member in contract.members.values()]
-    return msgspec.json.encode({"name": contract.name, "doc": contract.doc, "types": types, "members": members})
+    objects: dict[str, Any] = {}
+    for described in with_children([contract]):
+        for member in described.members.values():
+            for node in named_types(member):
+                types[node.name] = _describe_named(node)
+            if member.kind is Kind.PROPERTY and (child := child_type(member.type)) is not None:
+                objects[child.name] = _describe_class(contract_of(child.cls))
+    found = {"name": contract.name, "doc": contract.doc, "types": types, "members": _describe_members(contract)}
+    return msgspec.json.encode({**found, "objects": objects} if objects else found)
 
 
 def read_description(data: bytes) -> Contract:
@@ -90,18 +104,13 @@ def read_description(data: bytes) -> Contract:
     try:
         raw = msgspec.json.decode(data, type=_Description)
         _check_counts(raw)
-        types: dict[str, StructOf | EnumType] = {}
+        types: dict[str, StructOf | EnumType | ObjectOf] = {}
         sizes: dict[str, _Size] = {}
         for name, described in raw.types.items():
             types[name] = node = _read_named(name, described, types)
             sizes[name] = _checked_size(node, sizes)
-        members: dict[str, Member] = {}
-        for item in raw.members:
-            if item.name in members:
-                raise ModelError(f"two members are called {short(item.name)}")
-            members[item.name] = member = _read_member(item, types)
-            for part in (*(parameter.type for parameter in member.parameters), member.result):
-                _checked_size(part or ANY, sizes)
+        _read_classes(raw.objects, types, sizes)
+        members = _read_members(raw.members, types, sizes)
     except (ModelError, msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise ModelError(f"not a contract: {error}") from None
     return Contract(raw.name, members, raw.doc)
@@ -140,21 +149,36 @@ class _Named(msgspec.Struct):
     flag: bool = False
 
 
+class _Class(msgspec.Struct):
+    members: list[_Member]
+    doc: str = ""
+
+
 class _Description(msgspec.Struct):
     name: str
     members: list[_Member]
     doc: str = ""
     types: dict[str, _Named] = {}
+    objects: dict[str, _Class] = {}
 
 
 def _check_counts(raw: _Description) -> None:
-    counts = [(len(raw.members), MOST_MEMBERS), (len(raw.types), MOST_MEMBERS)]
-    counts += [(len(member.parameters), MOST_PARAMETERS) for member in raw.members]
+    members = [*raw.members, *(member for described in raw.objects.values() for member in described.members)]
+    counts = [(len(members), MOST_MEMBERS), (len(raw.types), MOST_MEMBERS), (len(raw.objects), MOST_CLASSES)]
+    counts += [(len(member.parameters), MOST_PARAMETERS) for member in members]
     for named in raw.types.values():
         counts += [(len(named.members or ()), MOST_MEMBERS), (len(named.fields or ()), MOST_MEMBERS)]
     for count, most in counts:
         if count > most:
             raise ModelError(f"{count} members, parameters or fields where {most} are the most")
+
+
+def _describe_class(contract: Contract) -> dict[str, Any]:
+    return {"doc": contract.doc, "members": _describe_members(contract)}
+
+
+def _describe_members(contract: Contract) -> list[dict[str, Any]]:
+    return [_describe_member(member) for member in contract.members.values()]
 
 
 def _describe_member(member: Member) -> dict[str, Any]:
@@ -196,6 +220,8 @@ def describe_type(node: Type) -> Any:
             return {"struct": node.name}
         case EnumType():
             return {"enum": node.name}
+        case ObjectOf():
+            return {"object": node.name}
         case AnyType():  # also those by which a wire remembers what the other side calls it
             return "any"
         case _:
@@ -212,7 +238,46 @@ def _describe_named(node: StructOf | EnumType) -> dict[str, Any]:
     return {"members": {name: m.value if plain or node.flag else places[m] for name, m in members}, "flag": node.flag}
 
 
-def _read_member(item: _Member, types: Mapping[str, StructOf | EnumType]) -> Member:
+def _read_classes(described: Mapping[str, _Class], types: dict[str, Any], sizes: Mapping[str, _Size]) -> None:
+    """Add the classes of child objects to *types*; they may name each other, and themselves."""
+    for name, item in described.items():
+        if not is_public(name) or name in types:
+            raise ModelError(f"{short(name)} cannot be the name of a class, or is that of a type")
+        types[name] = ObjectOf(empty_class(name, item.doc))
+    contracts = {
+        name: Contract(name, _read_members(item.members, types, sizes), item.doc) for name, item in described.items()
+    }
+    _check_endings(contracts)
+    for name, contract in contracts.items():
+        fill_class(types[name].cls, contract)
+
+
+def _check_endings(contracts: Mapping[str, Contract]) -> None:
+    """Raise ModelError when an object of one of the classes must hold objects without end."""
+    needs = {
+        name: [m.type.name for m in contract.of_kind(Kind.PROPERTY) if isinstance(m.type, ObjectOf)]
+        for name, contract in contracts.items()
+    }
+    while ready := [name for name, others in needs.items() if not any(other in needs for other in others)]:
+        for name in ready:
+            del needs[name]
+    if needs:
+        raise ModelError(f"{short(next(iter(needs)))} must hold one of its own, and so on without end")
+
+
+def _read_members(items: list[_Member], types: Named, sizes: Mapping[str, _Size]) -> dict[str, Member]:
+    members: dict[str, Member] = {}
+    for item in items:
+        if item.name in members:
+            raise ModelError(f"two members are called {short(item.name)}")
+        members[item.name] = member = _read_member(item, types)
+        check_objects(member)
+        for part in (*(parameter.type for parameter in member.parameters), member.result):
+            _checked_size(part or ANY, sizes)
+    return members
+
+
+def _read_member(item: _Member, types: Named) -> Member:
     kind = Kind(item.kind)
     parameters = tuple(_read_parameter(parameter, types) for parameter in item.parameters)
     if kind is Kind.PROPERTY and len(parameters) != 1:
@@ -237,13 +302,13 @@ def _read_member(item: _Member, types: Mapping[str, StructOf | EnumType]) -> Mem
     )
 
 
-def _read_parameter(item: _Value, types: Mapping[str, StructOf | EnumType]) -> Parameter:
+def _read_parameter(item: _Value, types: Named) -> Parameter:
     node = _read_type(item.type, types)
     default = MISSING if item.default is msgspec.UNSET else from_plain(node, item.default)
     return Parameter(item.name, node, default, item.unit)
 
 
-def _read_type(raw: Any, types: Mapping[str, StructOf | EnumType], depth: int = MAX_DEPTH) -> Type:
+def _read_type(raw: Any, types: Named, depth: int = MAX_DEPTH) -> Type:
     if isinstance(raw, str) and raw in _PLAIN:
         return _PLAIN[raw]
     if depth and isinstance(raw, dict) and len(cast("dict[str, Any]", raw)) == 1:
@@ -254,7 +319,7 @@ def _read_type(raw: Any, types: Mapping[str, StructOf | EnumType], depth: int = 
     raise ModelError("a type of unknown form")
 
 
-def _read_compound(key: str, inner: Any, types: Mapping[str, StructOf | EnumType], depth: int) -> Type | None:
+def _read_compound(key: str, inner: Any, types: Named, depth: int) -> Type | None:
     if isinstance(inner, list):
         items = cast("list[Any]", inner)
         if isinstance(number := _PLAIN.get(key), (Int, Float)):
@@ -263,14 +328,21 @@ def _read_compound(key: str, inner: Any, types: Mapping[str, StructOf | EnumType
         if key == "tuple" or (key == "array" and len(nodes) == 1):
             return TupleOf(nodes, variadic=key == "array")
         return DictOf(*nodes) if key == "dict" and len(nodes) == 2 else None
-    if key in ("struct", "enum") and isinstance(inner, str):
+    if (kind := _KINDS.get(key)) is not None and isinstance(inner, str):
         named = types.get(inner)
-        return named if isinstance(named, StructOf if key == "struct" else EnumType) else None
+        return named if isinstance(named, kind) else None
     node = {"list": ListOf, "optional": OptionalOf}.get(key)
     return None if node is None else node(_read_type(inner, types, depth))
 
 
-def _read_named(name: str, described: _Named, types: Mapping[str, StructOf | EnumType]) -> StructOf | EnumType:
+_KINDS: Final[Mapping[str, type[StructOf | EnumType | ObjectOf]]] = {
+    "struct": StructOf,
+    "enum": EnumType,
+    "object": ObjectOf,
+}
+
+
+def _read_named(name: str, described: _Named, types: Named) -> StructOf | EnumType:
     if not is_public(name):
         raise ModelError(f"{short(name)} cannot be the name of a class")
     if described.members is not None:
@@ -290,7 +362,7 @@ def _read_enum(name: str, members: Mapping[str, int | str], *, flag: bool) -> En
     return EnumType(cls)
 
 
-def _read_struct(name: str, described: _Named, types: Mapping[str, StructOf | EnumType]) -> StructOf:
+def _read_struct(name: str, described: _Named, types: Named) -> StructOf:
     fields = tuple(Field(f.name, _read_type(f.type, types), f.required) for f in described.fields or ())
     names = {field.name for field in fields}
     if len(names) != len(fields) or not all(map(is_public, names)):

@@ -6,7 +6,7 @@ A `Mark` is a word for one wire only: contracts carry it along and give it no me
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,16 @@ class Mark:
 
     __slots__ = ()
 
+
+@dataclass(frozen=True, slots=True)
+class Persisted(Mark):
+    """A replica keeps the last value of the property and has it before its source was ever found."""
+
+
+PERSISTED: Final = Persisted()
+
+MARKS: Final = "__everywire_marks__"
+"""The attribute in which a function declared as a signal or slot carries marks of its own."""
 
 i8 = Annotated[int, Width(8)]
 i16 = Annotated[int, Width(16)]

@@ -62,6 +62,17 @@ class Object:
         """Take a checked value from a remote caller: a source sets, a replica pushes."""
         setattr(self, name, value)
 
+    # What the runtime calls on a replica that keeps more than the values of its properties.
+
+    def _resync(self) -> None:
+        """Forget what was kept: these are the values of a source that was attached to just now."""
+
+    def _resynced(self, *, first: bool) -> None:
+        """Tell listeners, after those of the properties that differ; *first*: nobody was attached to before."""
+
+    def _missed(self) -> None:
+        """Signals of the source were lost."""
+
 
 def _try_to_read_contract(cls: type[Object]) -> None:
     """Read the contract, by which initial values are converted; what is wrong with it is said when it is needed."""

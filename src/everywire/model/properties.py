@@ -13,7 +13,7 @@ from everywire.model.compile import compile_convert
 from everywire.model.contract import MISSING, Member, Missing
 from everywire.model.events import Changed
 from everywire.model.state import Disconnect, State, report, wrong_thread
-from everywire.model.types import Bytes, EnumType, Exact, Float, Int, equal, is_atom
+from everywire.model.types import Bytes, EnumType, Exact, Float, Int, child_type, equal, is_atom
 
 if TYPE_CHECKING:
     from everywire.model.objects import Object
@@ -104,7 +104,7 @@ class Property(Readable[T]):
         self.__doc__ = doc
         self._exact: Any = MISSING  # a class whose instances need no look at all
         self._convert: Callable[[Any], Any] = self._convert_first
-        self._is_immutable = False
+        self._is_immutable = self._is_child = False
 
     def initial(self) -> T:
         """Return the value of a new object, converted as soon as the contract is known."""
@@ -117,6 +117,7 @@ class Property(Readable[T]):
         self._exact = member.type.exact or MISSING
         self._is_plain = isinstance(member.type, (Exact, Int, Float, Bytes, EnumType))
         self._is_immutable = member.type.immutable
+        self._is_child = child_type(member.type) is not None
         self._convert = compile_convert(self.name, member.type)
 
     @overload
@@ -140,6 +141,11 @@ class Property(Readable[T]):
         if self._is_plain:  # what `equal` does, in place for speed
             if new == old or (new != new and old != old):  # noqa: PLR0124  NaN equals NaN here
                 return
+        elif self._is_child:
+            if new is old:
+                return
+            for guard in state.guards:
+                guard(name, new)  # who shows the object may refuse the child
         elif (self._is_immutable or is_atom(new)) and equal(new, old):
             return
         values[name] = new

@@ -6,7 +6,7 @@ import enum
 import inspect
 import sys
 import types
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from threading import RLock
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
@@ -14,14 +14,17 @@ from everywire.errors import ModelError
 from everywire.model.annotations import bounded, hints_of, marks_of, type_of, unit_of, unresolved
 from everywire.model.compile import compile_check
 from everywire.model.contract import DEFAULT_TIMEOUT, MISSING, Contract, Kind, Member, Parameter
+from everywire.model.marks import MARKS
 from everywire.model.names import is_public, pascal
 from everywire.model.objects import CONTRACT, Object
 from everywire.model.properties import Computed, Property, Readable, is_computed, is_property
 from everywire.model.signals import Signal
-from everywire.model.slots import MARK, is_stream
-from everywire.model.types import EnumType, StructOf, Type
+from everywire.model.slots import MARK, READS, is_stream
+from everywire.model.types import EnumType, StructOf, Type, child_type, holds_object
 
 _LOCK: Final = RLock()  # the first objects of a class may be made in several threads at once
+_READING: Final[set[type[Object]]] = set()
+"""Classes whose contract is being read, by who holds the lock."""
 _NATURAL: Final = (bool, int, float, str, bytes, enum.Enum)
 """Values that say their type, so that `prop(21.0)` needs no annotation."""
 
@@ -36,7 +39,7 @@ def contract_of(target: Object | type[Object]) -> Contract:
     if known is not None:
         return known
     with _LOCK:
-        contract: Contract = vars(cls).get(CONTRACT) or _read(cls)
+        contract: Contract = vars(cls).get(CONTRACT) or _read_once(cls)
         setattr(cls, CONTRACT, contract)
     return contract
 
@@ -52,6 +55,17 @@ def set_contract(cls: type[Object], contract: Contract) -> None:
     setattr(cls, CONTRACT, contract)
 
 
+def _read_once(cls: type[Object]) -> Contract:
+    """Read the contract, but not within itself: an object that is made for a look may hold another of its class."""
+    if cls in _READING:
+        raise ModelError(f"the contract of {cls.__name__} is being read")
+    _READING.add(cls)
+    try:
+        return _read(cls)
+    finally:
+        _READING.discard(cls)
+
+
 def _read(cls: type[Object]) -> Contract:
     _check_forgotten(cls)
     members: dict[str, Member] = {}
@@ -63,7 +77,7 @@ def _read(cls: type[Object]) -> Contract:
     contract = Contract(cls.__name__, members, inspect.cleandoc(cls.__doc__ or ""))
     _check_names(cls.__name__, members)
     _check_numbers(cls.__name__, members)
-    check_type_names([contract])
+    _check_named([contract])
     return contract
 
 
@@ -90,11 +104,27 @@ def _member(cls: type[Object], name: str, handle: Any) -> Member:
         member = Member(Kind.PROPERTY, name, (parameter,), doc=_doc(handle))
         handle.bind(member)
     elif isinstance(handle, Signal):
-        member = Member(Kind.SIGNAL, name, _parameters(cls, handle.declaration), doc=_doc(handle))
+        parameters = _parameters(cls, handle.declaration)
+        marks = getattr(handle.declaration, MARKS, ())
+        member = Member(Kind.SIGNAL, name, parameters, doc=_doc(handle), result_marks=marks)
         handle.member, handle.check = member, compile_check(member)
     else:
         member = _slot(cls, name, handle)
+    check_objects(member)
     return member
+
+
+def check_objects(member: Member) -> None:
+    """Refuse objects everywhere but as the value of a property that only the source sets."""
+    child = member.kind is Kind.PROPERTY and child_type(member.type) is not None
+    if child and member.writable:
+        raise ModelError("a child object belongs to the source: leave out writable=True, and write to its members")
+    types_ = (*(parameter.type for parameter in member.parameters), member.result)
+    if not child and any(node is not None and holds_object(node) for node in types_):
+        raise ModelError(
+            "an object goes on a wire as the value of a property of its own, "
+            "'pump: Property[Pump | None] = prop(None)'; elsewhere send the name of a published object"
+        )
 
 
 def _property(cls: type[Object], name: str, handle: Property[Any]) -> Member:
@@ -104,10 +134,14 @@ def _property(cls: type[Object], name: str, handle: Property[Any]) -> Member:
             raise ModelError("needs a type: write 'name: Property[T] = prop(…)'")
         annotation = type(handle.default)
     type_ = bounded(_type(annotation), handle.minimum, handle.maximum)
+    if child_type(type_) is not None and isinstance(handle.default, Object):
+        raise ModelError("all objects would share the child: use prop(factory=Pump)")
     try:
         type_.convert(handle.initial())
     except ModelError as error:
         raise ModelError(f"its initial value does not fit: {error}") from None
+    except RecursionError:
+        raise ModelError("its initial value holds one of its own, and so on: use 'T | None' and prop(None)") from None
     parameter = Parameter(name, type_, unit=handle.unit or unit_of(annotation), marks=marks_of(annotation))
     return Member(
         Kind.PROPERTY, name, (parameter,), writable=handle.writable, doc=handle.__doc__ or "", number=handle.number
@@ -143,7 +177,7 @@ def _slot(cls: type[Object], name: str, function: Any) -> Member:
         raise ModelError("a stream is an async generator declared '-> AsyncIterator[T]'; without a body a plain 'def'")
     if stream:
         result = get_args(result)[0]
-    void = result is None or result is type(None)
+    void = result is None or result is type(None) or getattr(result, "__origin__", None) is type(None)
     timeout: float | None = getattr(function, MARK, DEFAULT_TIMEOUT)
     return Member(
         Kind.SLOT,
@@ -151,9 +185,10 @@ def _slot(cls: type[Object], name: str, function: Any) -> Member:
         _parameters(cls, function),
         result=None if void and not stream else _type(result),
         stream=stream,
+        reads=getattr(function, READS, False),
         timeout=timeout,
         doc=_doc(function),
-        result_marks=() if void else marks_of(result),
+        result_marks=(*marks_of(result), *getattr(function, MARKS, ())),
     )
 
 
@@ -219,13 +254,39 @@ def _check_numbers(cls_name: str, members: Mapping[str, Member]) -> None:
 
 
 def check_type_names(contracts: list[Contract]) -> None:
-    """Raise ModelError when two different structs or enums of *contracts*, published on one node, share a name."""
+    """Raise ModelError when two different structs, enums or classes of children of *contracts* share a name.
+
+    They are those of all objects that one node publishes.
+    """
+    _check_named(with_children(contracts))
+
+
+def _check_named(contracts: Iterable[Contract]) -> None:
     found: dict[str, type] = {}
     for contract in dict.fromkeys(contracts):  # a node has many objects of few classes
         for member in contract.members.values():
-            for node in named_types(member):
-                if found.setdefault(node.name, node.cls) is not node.cls:
+            for node in (*named_types(member), child_type(member.type) if member.kind is Kind.PROPERTY else None):
+                if node is not None and found.setdefault(node.name, node.cls) is not node.cls:
                     raise ModelError(f"{contract.name}.{member.name}: two different types are named {node.name!r}")
+
+
+def child_members(contract: Contract) -> tuple[Member, ...]:
+    """Return the properties that hold child objects."""
+    return tuple(member for member in contract.of_kind(Kind.PROPERTY) if child_type(member.type) is not None)
+
+
+def with_children(contracts: Iterable[Contract]) -> tuple[Contract, ...]:
+    """Return *contracts* with those of the classes of their children, all the way down, each once."""
+    found = dict.fromkeys(contracts)
+    waiting = list(found)
+    while waiting:
+        for member in child_members(waiting.pop()):
+            child = child_type(member.type)
+            contract = contract_of(child.cls) if child is not None else None
+            if contract is not None and contract not in found:
+                found[contract] = None
+                waiting.append(contract)
+    return tuple(found)
 
 
 def named_types(member: Member) -> list[StructOf | EnumType]:

@@ -23,19 +23,23 @@ Stream = Callable[Concatenate[S, P], AsyncIterator[R]]
 MARK: Final = "__everywire_slot__"
 """The attribute that marks a function as a slot; its value is the timeout in seconds or None."""
 
+READS: Final = "__everywire_reads__"
+"""The attribute that marks a slot which changes nothing, so that whoever may read may call it."""
+
 
 @overload
 def slot(function: Method[S, P, R], /) -> Method[S, P, R]: ...
 @overload
 def slot(function: Stream[S, P, R], /) -> Stream[S, P, R]: ...
 @overload
-def slot(*, timeout: float | None) -> SlotDecorator: ...
-def slot(function: Any = None, /, *, timeout: float | None = DEFAULT_TIMEOUT) -> Any:
+def slot(*, timeout: float | None = ..., reads: bool = ...) -> SlotDecorator: ...
+def slot(function: Any = None, /, *, timeout: float | None = DEFAULT_TIMEOUT, reads: bool = False) -> Any:
     """Let remote callers call this method.
 
     It is ``async def``, because on a replica the call waits and can fail; an async generator is a stream, which a class
     without bodies declares as ``def readings(self) -> AsyncIterator[float]``. *timeout* in seconds is part of the
-    contract: a run that takes longer is cancelled; None lets it take for ever.
+    contract: a run that takes longer is cancelled; None lets it take for ever. A slot that *reads* changes nothing, so
+    policies let it be called by whoever may read properties.
     """
     if timeout is not None and not timeout > 0:
         raise ModelError("a slot's timeout is a number of seconds above 0, or None")
@@ -45,6 +49,8 @@ def slot(function: Any = None, /, *, timeout: float | None = DEFAULT_TIMEOUT) ->
             name = getattr(method, "__qualname__", repr(method))
             raise ModelError(f"the slot {name} must be 'async def': a remote call waits and can fail")
         setattr(method, MARK, timeout)
+        if reads:
+            setattr(method, READS, True)
         return method
 
     return mark if function is None else mark(function)
@@ -54,7 +60,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class SlotDecorator(Protocol):
-        """What `slot(timeout=…)` returns."""
+        """What `slot(timeout=…)` and `slot(reads=True)` return."""
 
         @overload
         def __call__(self, function: Method[S, P, R], /) -> Method[S, P, R]: ...

@@ -31,10 +31,22 @@ class State:
 
     `owner` is the thread that may touch a published object, None before. `listeners` hold the callables of each
     property, told with plain values; `watchers` see every event of the object as a word of `model/events.py`.
-    `publishers` are the nodes that show the object, `home` is the one whose tasks it uses.
+    `publishers` are the nodes that show the object, `home` is the one whose tasks it uses. `guards` are asked before a
+    child object takes the place of another; they raise what is wrong with it.
     """
 
-    __slots__ = ("dependents", "home", "link", "listeners", "owner", "publishers", "revision", "values", "watchers")
+    __slots__ = (
+        "dependents",
+        "guards",
+        "home",
+        "link",
+        "listeners",
+        "owner",
+        "publishers",
+        "revision",
+        "values",
+        "watchers",
+    )
 
     def __init__(self, values: dict[str, Any], dependents: Mapping[str, tuple[Computed[Any], ...]]) -> None:
         self.values = values
@@ -45,6 +57,7 @@ class State:
         self.owner: int | None = None
         self.home: Home | None = None
         self.publishers: tuple[Home, ...] = ()
+        self.guards: tuple[Callable[[str, Any], object], ...] = ()
         self.link: Any = None  # of a replica: what reaches its source
 
     def listen(self, name: str, listener: Listener, *, first: bool = False) -> Disconnect:

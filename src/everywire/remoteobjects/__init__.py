@@ -10,16 +10,60 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from everywire.remoteobjects.codec.registry import Location
     from everywire.remoteobjects.endpoint import RemoteObjects
+    from everywire.remoteobjects.endpoint.registry import Registry
+    from everywire.remoteobjects.rep.faults import RepError
+    from everywire.remoteobjects.rep.marks import (
+        CONSTANT,
+        PERSISTED,
+        READONLY,
+        READPUSH,
+        READWRITE,
+        SOURCEONLYSETTER,
+        CppType,
+        Roles,
+        WireName,
+        cpp_enum,
+        cpp_flag,
+        wire_named,
+    )
     from everywire.remoteobjects.session import NodeSession, open_session
 
+_MARKS: Final = (
+    "CONSTANT", "PERSISTED", "READONLY", "READPUSH", "READWRITE", "SOURCEONLYSETTER", "CppType", "Roles", "WireName",
+    "cpp_enum", "cpp_flag", "wire_named",
+)  # fmt: skip
 _MODULES: Final = {
+    **dict.fromkeys(_MARKS, "everywire.remoteobjects.rep.marks"),
+    "RepError": "everywire.remoteobjects.rep.faults",
+    "Location": "everywire.remoteobjects.codec.registry",
     "NodeSession": "everywire.remoteobjects.session",
+    "Registry": "everywire.remoteobjects.endpoint.registry",
     "RemoteObjects": "everywire.remoteobjects.endpoint",
     "open_session": "everywire.remoteobjects.session",
 }
 
-__all__ = ("NodeSession", "RemoteObjects", "open_session")
+__all__ = (
+    "CONSTANT",
+    "PERSISTED",
+    "READONLY",
+    "READPUSH",
+    "READWRITE",
+    "SOURCEONLYSETTER",
+    "CppType",
+    "Location",
+    "NodeSession",
+    "Registry",
+    "RemoteObjects",
+    "RepError",
+    "Roles",
+    "WireName",
+    "cpp_enum",
+    "cpp_flag",
+    "open_session",
+    "wire_named",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,14 +14,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from everywire.codec.qdatastream import Reader, UserTypes
-from everywire.codec.qdatastream.reader import NO_TYPES
+from everywire.codec.qdatastream import NO_TYPES, Reader, UserTypes
 from everywire.errors import Code, Fault, LocalProtocolError, ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec import (
+    DIALECTS,
+    QTRO_1_3,
+    QTRO_2_0,
+    Dialect,
     Handshake,
     InvokeReply,
     Packet,
@@ -31,30 +34,27 @@ from everywire.remoteobjects.codec import (
 )
 from everywire.remoteobjects.codec.faults import FAULT_MARK, read_fault_reply
 
-VERSION: Final = "QtRO 2.0"
+E = TypeVar("E", bound=RemoteProtocolError)
+
 MAX_FRAME: Final = 4 * 1024 * 1024
 MOST_LISTED: Final = 65_536
 """Objects that a host may show."""
 LONGEST_NAME: Final = 4096
 """Characters of the name, type and signature of an object that is taken note of, together."""
 
-_HEAD: Final = struct.Struct("<IHI")  # size, packet id, length of the name
-_SIZE: Final = struct.Struct("<I")
-_SERIAL: Final = struct.Struct("<i")
 _SMALLEST: Final = 6
 _INVOKE, _REPLY, _CHANGE = 6, 7, 8
 _AFTER_NAME: Final = {_INVOKE: 8, _REPLY: 0, _CHANGE: 4}  # bytes of call and index, of nothing, of the index
-_GREETING: Final = encode_packet(Handshake(VERSION))
-_QT5_HANDSHAKE: Final = b"\x00\x00\x00\x16"  # the size of a handshake, big endian
+_BIG_ENDIAN: Final = b"\x00\x00\x00\x16"  # how a host of Qt 5 begins: the size of its handshake
 
 
-class Broken(msgspec.Struct, frozen=True, gc=False):
+class Broken(msgspec.Struct, frozen=True):
     """The peer broke the protocol; always the last event."""
 
     error: RemoteProtocolError
 
 
-class Skipped(msgspec.Struct, frozen=True, gc=False):
+class Skipped(msgspec.Struct, frozen=True):
     """A sound frame held a value of a type nobody here knows; the link goes on."""
 
     error: UnknownUserType
@@ -68,7 +68,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     value: Any
 
 
-class Failed(msgspec.Struct, frozen=True, gc=False):
+class Failed(msgspec.Struct, frozen=True):
     """A call of ours was refused or failed."""
 
     call: Any
@@ -110,8 +110,9 @@ class Odd:
 class Engine:
     """Both directions of one link.
 
-    *host* is the role: a host greets with a handshake and hears calls, a node hears everything else. *careful* turns
-    a packet of the general path into an event with full checks; without it packets are the events.
+    *host* is the role: a host greets with a handshake in its *dialect* and hears calls; a node hears everything else,
+    in whichever dialect its host speaks. *careful* turns a packet of the general path into an event with full checks;
+    without it packets are the events.
     """
 
     __slots__ = (
@@ -121,6 +122,8 @@ class Engine:
         "_greeted",
         "_need",
         "_out",
+        "_sniffed",
+        "dialect",
         "host",
         "max_frame",
         "routes",
@@ -134,19 +137,22 @@ class Engine:
         max_frame: int = MAX_FRAME,
         routes: dict[bytes, Any] | None = None,
         careful: Callable[[Packet], Event] | None = None,
+        dialect: Dialect = QTRO_2_0,
     ) -> None:
         self.host = host
+        self.dialect = dialect
+        """A node knows it from the host's handshake on."""
         self.max_frame = max_frame
         self.routes: dict[bytes, Any] = {} if routes is None else routes
         self.types: UserTypes = NO_TYPES
         """Enums and gadgets that the peer has announced, by C++ name."""
         self._careful = careful
-        self._greeted = host
+        self._greeted = self._sniffed = host
         self._broken = False
         self._begun: bytearray | None = None
         """The beginning of a frame, without what a list of chunks would cost when a peer sends byte by byte."""
         self._need = 0
-        self._out = _GREETING if host else b""
+        self._out = encode_packet(Handshake(dialect.protocol), dialect) if host else b""
 
     def receive_data(self, data: bytes) -> list[Event]:
         """Take bytes from the peer; return the events of all whole frames, in order."""
@@ -158,12 +164,19 @@ class Engine:
                 return []
             data = bytes(self._begun)
             self._begun = None
+        if not self._sniffed:
+            if len(data) < len(_BIG_ENDIAN):
+                if data:
+                    self._begun, self._need = bytearray(data), len(_BIG_ENDIAN)
+                return []
+            self._sniffed = True
+            self.dialect = QTRO_1_3 if data.startswith(_BIG_ENDIAN) else QTRO_2_0
         events: list[Event] = []
         try:
             end = self._frames(data, events)
         except RemoteProtocolError as error:
             self._broken = True
-            events.append(Broken(error))
+            events.append(Broken(_bare(error)))
             return events
         if end < len(data):
             self._begun = bytearray(data[end:])
@@ -183,12 +196,13 @@ class Engine:
 
     def send(self, packet: Packet) -> None:
         """Queue a packet; hot paths make their frames themselves."""
-        self._out += encode_packet(packet)
+        self._out += encode_packet(packet, self.dialect)
 
     def _frames(self, data: bytes, events: list[Event]) -> int:
         """Append the events of all whole frames of *data*; return where the first incomplete one starts."""
-        route, append, unpack, ignored = self.routes.get, events.append, _HEAD.unpack_from, IGNORED
-        serial_at, position, total, limit = _SERIAL.unpack_from, 0, len(data), self.max_frame
+        numbers = self.dialect.numbers
+        route, append, unpack, ignored = self.routes.get, events.append, numbers.head.unpack_from, IGNORED
+        serial_at, position, total, limit = numbers.serial.unpack_from, 0, len(data), self.max_frame
         # Of the frame before: size and head, how long these are, how long the frame was. Often the next begins alike.
         begin, lead, width = b"", 0, total + 1
         packet_id, found = 0, None
@@ -237,7 +251,7 @@ class Engine:
                 append(event)
             position = end
         if total - position >= 4:
-            size = _SIZE.unpack_from(data, position)[0]
+            size = numbers.size.unpack_from(data, position)[0]
             if not _SMALLEST <= size <= limit:
                 raise self._bad_size(data, position, size)
             self._need = size + 4
@@ -249,9 +263,9 @@ class Engine:
         if FAULT_MARK in body and (fault := self._fault(body)) is not None:
             return fault
         try:
-            packet = decode_packet(body, from_host=not self.host, types=self.types)
+            packet = decode_packet(body, from_host=not self.host, types=self.types, dialect=self.dialect)
         except UnknownUserType as error:
-            return self._failed_reply(body, error) or Skipped(error, body)
+            return self._failed_reply(body, error) or Skipped(_bare(error), body)
         if not self._greeted:
             self._greet(packet)
         elif isinstance(packet, Handshake):
@@ -263,13 +277,16 @@ class Engine:
     def _greet(self, packet: Packet) -> None:
         if not isinstance(packet, Handshake):
             raise RemoteProtocolError("the host did not begin with a handshake")
-        if packet.version != VERSION:
-            raise RemoteProtocolError(f"the host speaks {packet.version[:80]!r}; this node speaks {VERSION}")
+        dialect = DIALECTS.get(packet.version)
+        if dialect is None or dialect.order != self.dialect.order:
+            known = " and ".join((", ".join((*DIALECTS,)[:-1]), (*DIALECTS,)[-1]))
+            raise RemoteProtocolError(f"the host speaks {packet.version[:80]!r}; this node speaks {known}")
+        self.dialect = dialect
         self._greeted = True
 
     def _answer(self, packet: InvokeReply) -> Event:
         """Match a reply that the fast path did not take with the call that waits for it."""
-        waiting = self.routes.get(reply_head(packet.name), {})
+        waiting = self.routes.get(reply_head(packet.name, self.dialect), {})
         entry = waiting.pop(packet.serial, None)
         if entry is None:
             return packet
@@ -280,19 +297,20 @@ class Engine:
 
     def _fault(self, body: bytes) -> Event | None:
         """A reply that holds a Fault, which only a host that speaks the extension sends."""
-        reply = read_fault_reply(body)
+        reply = read_fault_reply(body, self.dialect)
         if reply is None or self.host:
             return None
         name, serial, fault = reply
-        entry = self.routes.get(reply_head(name), {}).pop(serial, None)
+        entry = self.routes.get(reply_head(name, self.dialect), {}).pop(serial, None)
         return None if entry is None else Failed(entry[1], fault)
 
     def _failed_reply(self, body: bytes, error: UnknownUserType) -> Event | None:
         """A result of an unknown type fails its call, so that nobody waits for it until the deadline."""
-        reader = Reader(body)
+        reader = Reader(body, order=self.dialect.order, version=self.dialect.version)
         if reader.read_int("u16") != _REPLY:
             return None
-        entry = self.routes.get(reply_head(reader.read_string()), {}).pop(reader.read_int("i32"), None)
+        waiting = self.routes.get(reply_head(reader.read_string(), self.dialect), {})
+        entry = waiting.pop(reader.read_int("i32"), None)
         return None if entry is None else Failed(entry[1], unreadable(error))
 
     def _bad_size(self, data: bytes, position: int, size: int) -> RemoteProtocolError:
@@ -305,8 +323,6 @@ class Engine:
 
 def _foreign(begin: bytes) -> str | None:
     """Return what a host speaks that *begin*s so, and what to do; None for what nobody here knows."""
-    if begin == _QT5_HANDSHAKE:
-        return "the host speaks the big-endian protocol of Qt 5; this node speaks QtRO 2.0"
     if begin in (b"HTTP", b"<!DO", b"<htm"):
         return "the host speaks HTTP; use http:// or https://"
     return None
@@ -325,21 +341,31 @@ def unreadable(error: Exception) -> Fault:
     return Fault(Code.INTERNAL, f"the result cannot be read: {error}")
 
 
-def reply_head(name: str) -> bytes:
+def _bare(error: E) -> E:
+    """Return *error* without its tracebacks: these hold the frames, and so the chunk and, in a circle, its events."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def reply_head(name: str, dialect: Dialect = QTRO_2_0) -> bytes:
     """Return the head under which `routes` holds the waiting calls of an object."""
-    return _head(_REPLY, name)
+    return _head(_REPLY, name, dialect)
 
 
-def change_head(name: str, index: int) -> bytes:
+def change_head(name: str, index: int, dialect: Dialect = QTRO_2_0) -> bytes:
     """Return the head of a property's change."""
-    return _head(_CHANGE, name) + _SERIAL.pack(index)
+    return _head(_CHANGE, name, dialect) + dialect.numbers.serial.pack(index)
 
 
-def invoke_head(name: str, call: int, index: int) -> bytes:
+def invoke_head(name: str, call: int, index: int, dialect: Dialect = QTRO_2_0) -> bytes:
     """Return the head of a call, a property write, or a signal."""
-    return _head(_INVOKE, name) + _SERIAL.pack(call) + _SERIAL.pack(index)
+    pack = dialect.numbers.serial.pack
+    return _head(_INVOKE, name, dialect) + pack(call) + pack(index)
 
 
-def _head(packet_id: int, name: str) -> bytes:
-    text = name.encode("utf-16-le", "surrogatepass")
-    return struct.pack("<HI", packet_id, len(text)) + text
+def _head(packet_id: int, name: str, dialect: Dialect) -> bytes:
+    text = name.encode(dialect.numbers.text, "surrogatepass")
+    return dialect.numbers.name.pack(packet_id, len(text)) + text

@@ -21,7 +21,6 @@ import msgspec
 
 from everywire.errors import Code, Fault, NeedsLoop, WrongThread
 from everywire.model import Object
-from everywire.model.properties import Property
 from everywire.model.state import report
 from everywire.runtime.replica import LINKS, ReplicaLink, ReplicaProperty, replica_class
 
@@ -315,12 +314,11 @@ class PumpedReplica(ReplicaLink):
         self.pump.abandoned()
         super().abandon()
 
-    async def push(self, handle: Property[Any], value: Any) -> None:
-        """See `ReplicaLink.push`; a lost link is given the time to come back."""
+    def mend(self) -> None:
+        """Give a lost link the time to come back."""
         check_thread(self.pump.owner)
         if self.remote is None:
             self.pump.mend()
-        await super().push(handle, value)
 
 
 class PumpedProperty(ReplicaProperty[Any]):

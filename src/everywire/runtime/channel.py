@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from everywire.errors import Code, Fault, ModelError, SignatureMismatch
 from everywire.model import Contract, Kind, Member, Object, contract_of
 from everywire.model.compile import checked_result, compile_check
+from everywire.runtime.children import childless
 from everywire.runtime.matching import differences
 from everywire.runtime.replica import ReplicaLink, shape
 
@@ -59,14 +60,17 @@ class Expected:
 class Channel:
     """What outlives connections: `replica.channel`."""
 
-    def __init__(self, replica: ReplicaLink, call_of: Callable[[], Any]) -> None:
+    def __init__(self, replica: ReplicaLink, call_of: Callable[[], Any], *, children: bool = False) -> None:
         self.replica = replica
+        self.carries_children = children
         self.carrier: Carrier | None = None
         self.waiting: dict[int, tuple[Expected, Any]] = {}
         """Calls without an answer by token, oldest first."""
         self.sweeping = False
         self.grace = GRACE
         """See `GRACE`; nothing with a host that does not know how long its slots may run."""
+        self.takers: dict[str, Callable[[Any, Any], object]] = {}
+        """By slot: who takes a call and its result the moment it is heard, before what is heard next."""
         self._call_of = call_of
         self._bound = False
         self._tokens = itertools.count(1)
@@ -86,6 +90,8 @@ class Channel:
         """
         replica = self.replica
         wanted = contract_of(replica.cls) if replica.cls is not None else offered
+        if not self.carries_children:
+            wanted = childless(wanted)
         if found := differences(wanted, offered):
             raise SignatureMismatch(f"{replica.name} at {replica.url} is not a {wanted.name}:", found)
         instance: Object = replica.create(wanted, build)
@@ -100,6 +106,7 @@ class Channel:
     def detach(self, fault: Fault) -> None:
         """Unbind; waiting calls fail with *fault*."""
         self.carrier = None
+        self.replica.detach_children(fault)
         waiting = tuple(self.waiting.values())
         self.waiting.clear()
         for _, call in waiting:
@@ -130,9 +137,13 @@ class Channel:
             return
         expected, call = entry
         try:
-            call.set_result(checked_result(expected.member.result, value))
+            result = checked_result(expected.member.result, value)
         except ModelError as error:
             call.set_exception(Fault(Code.INTERNAL, f"the result does not fit its type: {error}"))
+            return
+        if (taker := self.takers.get(expected.member.name)) is not None:
+            taker(call, result)
+        call.set_result(result)
 
     def failed(self, token: int, fault: Fault) -> None:
         """Take the failure of a call."""

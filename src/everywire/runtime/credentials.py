@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -38,12 +39,13 @@ class Credential(msgspec.Struct, frozen=True):
         return split(self.token) if self.token else read_token(self.file)
 
 
-def separated(url: str, token: str = "") -> tuple[Address, Credential]:
+def separated(url: str, token: str = "", settings: Collection[str] = ()) -> tuple[Address, Credential]:
     """Return the address *url* without the setting `token`, and the credential that this or *token* gives.
 
-    Raises AddressError for what is no address, and when both are given.
+    *settings* are the names of those that the wire knows. Raises AddressError for what is no address, and when both are
+    given.
     """
-    address = parse_address(url, settings=(SETTING,))
+    address = parse_address(url, settings=(SETTING, *settings))
     file = address.settings.get(SETTING, "")
     if SETTING not in address.settings:
         return address, Credential(token=token)

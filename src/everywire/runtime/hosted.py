@@ -7,6 +7,7 @@ knows members by number and is measured in microseconds, has its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 from everywire.errors import Code, Fault, ModelError
@@ -16,6 +17,7 @@ from everywire.model.signals import BoundSignal
 from everywire.model.slots import may_suspend
 from everywire.model.state import Disconnect
 from everywire.model.types import holds_handle
+from everywire.runtime.children import without_children
 from everywire.runtime.gate import Door
 from everywire.runtime.node import Publication
 from everywire.runtime.outbox import Outbox
@@ -43,14 +45,17 @@ class Listening(Protocol):
 class HostedObject:
     """One published object, for all links of one server."""
 
-    def __init__(self, publication: Publication) -> None:
+    wire = ""
+    """What the wire is called, in a message about what it leaves out; empty where it carries child objects."""
+
+    def __init__(self, publication: Publication, links: dict[Listening, None] | None = None) -> None:
         self.publication = publication
-        self.links: dict[Listening, None] = {}
+        self.links: dict[Listening, None] = {} if links is None else links
         """Who hears of changes and signals, in order of attachment."""
         self.doors: dict[str, Door] = {}
         """By member: what may be called, written or streamed."""
         self._disconnects: list[Disconnect] = []
-        for member in publication.contract.members.values():
+        for member in self.contract.members.values():
             self._add(member)
 
     # What wires override.
@@ -81,10 +86,11 @@ class HostedObject:
         """The name under which it is published."""
         return self.publication.name
 
-    @property
+    @cached_property
     def contract(self) -> Contract:
-        """What the object shows."""
-        return self.publication.contract
+        """What the object shows on this wire."""
+        contract = self.publication.contract
+        return without_children(contract, self.wire) if self.wire else contract
 
     def value(self, member: Member) -> Any:
         """Return the present value of a property."""

@@ -38,15 +38,23 @@ class Limits:
     connections: int = 1024
     connections_per_user: int = 256
     connections_per_address: int = 64
+    strangers: int = 64
+    """Links that have not begun to log in a second after they came, where a login is demanded; the oldest are cut."""
     pending_calls: int = 128
     """Running slots of one link; above it the link is not read."""
     objects_per_link: int = 512
+    children: int = 1024
+    """Child objects of one object, all the way down: of ours that is published, and of a host's that we use."""
     depth: int = 64
     calls_per_second: float | None = 1000.0
     """Of one remote peer; links on this machine have no rate limit."""
     calls_burst: int = 2000
     drain: float = 10.0
     """How long a closing node lets running slots finish."""
+
+
+MOST_NESTED = 16
+"""Objects one inside the other: each level makes names longer, and code that follows them goes deeper."""
 
 
 class Refusals(Counter[str]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from everywire.model import Contract, Kind, Member
+from collections.abc import Iterator
+
+from everywire.model import Contract, Kind, Member, Object, contract_of
 from everywire.model.types import (
     ANY,
     AnyType,
@@ -12,28 +14,58 @@ from everywire.model.types import (
     Float,
     Int,
     ListOf,
+    ObjectOf,
     OptionalOf,
     StructOf,
     TupleOf,
     Type,
+    child_type,
 )
 
 
-def differences(wanted: Contract, offered: Contract, *, streams: bool = True) -> tuple[str, ...]:
+def differences(wanted: Contract, offered: Contract, *, streams: bool = True, children: bool = True) -> tuple[str, ...]:
     """Return what keeps a replica of *wanted* from standing for *offered*: one line for each member.
 
-    Without *streams* the wire leaves streams out.
+    Without *streams*, or *children*, the wire leaves those out. Classes of children are compared likewise.
     """
-    found: list[str] = []
+    return tuple(_differences(wanted, offered, streams, children, set()))
+
+
+_Compared = set[tuple[Contract, Contract]]
+"""Contracts whose comparison has begun: classes of children may name each other."""
+
+
+def _differences(
+    wanted: Contract,
+    offered: Contract,
+    streams: bool,  # noqa: FBT001
+    children: bool,  # noqa: FBT001
+    compared: _Compared,
+) -> Iterator[str]:
+    compared.add((wanted, offered))
     for name, member in wanted.members.items():
         other = offered.members.get(name)
         if member.stream and not streams:
             continue
+        child = child_type(member.type) if member.kind is Kind.PROPERTY else None
+        if child is not None and not children:
+            continue
         if other is None:
-            found.append(f"{member.kind.value} {name} is missing")
+            yield f"{member.kind.value} {name} is missing"
         elif other.kind is not member.kind or not _assignable(member, other):
-            found.append(f"expected {member}, offered {other}")
-    return tuple(found)
+            yield f"expected {member}, offered {other}"
+        elif (
+            child is not None
+            and (theirs := child_type(other.type)) is not None
+            and Object
+            not in (
+                child.cls,
+                theirs.cls,
+            )
+        ):
+            pair = contract_of(child.cls), contract_of(theirs.cls)
+            if pair not in compared:
+                yield from (f"{name}: {line}" for line in _differences(*pair, streams, children, compared))
 
 
 def _assignable(wanted: Member, offered: Member) -> bool:
@@ -57,6 +89,8 @@ def fits(wanted: Type, offered: Type) -> bool:
         return True  # widths and ranges are checked with each value
     if isinstance(wanted, Float) and isinstance(offered, Int):
         return True
+    if isinstance(wanted, ObjectOf):
+        return child_type(offered) is not None  # whether there is one is seen when the value comes
     if isinstance(wanted, OptionalOf):
         return fits(wanted.item, offered.item if isinstance(offered, OptionalOf) else offered)
     if type(wanted) is not type(offered):

@@ -20,6 +20,7 @@ from everywire.model import Contract, Object, contract_of
 from everywire.model.reading import check_type_names
 from everywire.model.signals import current_home
 from everywire.model.state import Home, without
+from everywire.runtime.children import Family, Household, checked_family
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits, Refusals
 from everywire.runtime.policy import Policy
 from everywire.runtime.replica import LINKS, drop_connections
@@ -28,6 +29,7 @@ from everywire.runtime.wires import Server, Wire, wire_of
 from everywire.transport.loops import loop_with_sockets
 
 if TYPE_CHECKING:
+    from everywire.runtime.proxying import Accept, Proxy
     from everywire.runtime.tokens import Tokens
 
 P = ParamSpec("P")
@@ -72,6 +74,9 @@ class Node:
         self.refusals = Refusals()
         """How often each limit or check refused something."""
         self.published: dict[str, Publication] = {}
+        self.household = Household(self._take, self._release, limits.children)
+        """The published objects and their children."""
+        self._families: dict[str, Family] = {}
         self._servers: list[Server] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: TaskSet | None = None
@@ -102,19 +107,20 @@ class Node:
         if self._loop is not None:
             raise LocalProtocolError("a node is entered once; make a new one")
         self._loop = loop_with_sockets()
-        self._thread = get_ident()
+        self._thread = self.household.thread = get_ident()
         self._tasks = TaskSet(self._loop)
         if self.tokens is not None:
             self._tasks.spawn(self._follow(self.tokens))
-        for publication in self.published.values():
-            publication.object._everywire.owner = self._thread
+        for source in self.household:
+            source._everywire.owner = self._thread
 
     def publish(self, source: Object, name: str, *, policy: Policy | None = None) -> None:
         """Let callers reach *source* as *name*, on every wire served now and later.
 
-        A replica may be published too: that is a bridge. Raises ModelError when the class has no valid contract, the
-        name is taken, or two of the node's classes use one name for different structs or enums, or a wire that is
-        served cannot carry it; nothing is published then.
+        A replica may be published too: that is a bridge. Child objects are published with it, and belong to the node
+        while they are its children. Raises ModelError when the class has no valid contract, the name is taken, two of
+        the node's classes use one name for different types, a wire that is served cannot carry it, or it is its own
+        child; nothing is published then.
         """
         self._check_usable()
         self._check_name(name)
@@ -126,15 +132,15 @@ class Node:
         state = source._everywire
         if state.owner is not None and state.owner != (self._thread or get_ident()):
             raise ModelError(f"the object published as {name!r} already belongs to a node in another thread")
+        thread = self._thread or get_ident()
+        checked_family(source, above=(), most=self.limits.children, thread=thread)
         publication = Publication(name, source, contract, policy or self.policy)
         for member in contract.members:
             getattr(source, member, None)  # a computed property has its value before the first replica asks
         self._show(publication)
         self.published[name] = publication
         publication.policy.followers.add(self)
-        state.owner, state.home = self._thread or get_ident(), state.home or self
-        if self not in state.publishers:
-            state.publishers = (*state.publishers, self)
+        self._families[name] = Family(self.household, source)
 
     def withdraw(self, name: str) -> None:
         """Take the object *name* back: its replicas become suspect. Raises ModelError when there is none."""
@@ -145,8 +151,7 @@ class Node:
             raise ModelError(f"nothing is published as {name!r}; this node publishes {published}")
         for server in self._servers:
             server.removed(publication)
-        if not any(other.object is publication.object for other in self.published.values()):
-            self._release(publication.object)
+        self._families.pop(name).close()
 
     async def serve(self, *wires: str | Wire) -> tuple[str, ...]:
         """Serve the published objects on *wires*, URLs or settings; return the addresses where they listen.
@@ -166,6 +171,19 @@ class Node:
             raise
         return tuple(server.url for server in started)
 
+    async def proxy(
+        self, wire: str | Wire, *, accept: Accept | None = None, policy: Policy | None = None
+    ) -> Proxy:
+        """Show the objects of the host at *wire*, or of all hosts in a registry, under their own names.
+
+        *accept*, called with the name and the class of an object, says which; names that are taken here are left out.
+        They come and go as at their host; `Proxy.close` takes them back. Raises LinkError when nobody answers.
+        """
+        from everywire.runtime.proxying import start_proxy
+
+        self._check_open()
+        return await start_proxy(self, wire_of(wire), accept, policy)
+
     @property
     def closed(self) -> bool:
         """Whether the node has ended, or is about to."""
@@ -175,6 +193,11 @@ class Node:
     def addresses(self) -> tuple[str, ...]:
         """The URLs under which the node can be reached."""
         return tuple(server.url for server in self._servers if server.url)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """What serves its objects, for wires."""
+        return tuple(self._servers)
 
     @property
     def running_here(self) -> bool:
@@ -294,12 +317,20 @@ class Node:
             await asyncio.wait(running, timeout=grace)
 
     def _release_all(self) -> None:
-        for publication in self.published.values():
-            self._release(publication.object)
+        for family in self._families.values():
+            family.close()
+        self._families.clear()
         self.published.clear()
 
+    def _take(self, source: Object) -> None:
+        """Let *source*, which is published or the child of one that is, belong to this node."""
+        state = source._everywire
+        state.owner, state.home = self._thread or get_ident(), state.home or self
+        if self not in state.publishers:
+            state.publishers = (*state.publishers, self)
+
     def _release(self, source: Object) -> None:
-        """Let go of *source*, which the last name on this node is gone of; another node may show it still."""
+        """Let go of *source*, which nothing on this node shows any more; another node may show it still."""
         state = source._everywire
         state.publishers = without(state.publishers, self)
         if state.link is not None:
@@ -351,8 +382,8 @@ _NODES: Final[weakref.WeakSet[Node]] = weakref.WeakSet()
 def _disown() -> None:
     """In a forked child: nobody may set, emit or call what would be written to the parent's connections."""
     for node in tuple(_NODES):
-        for publication in node.published.values():
-            publication.object._everywire.owner = NOBODY
+        for source in node.household:
+            source._everywire.owner = NOBODY
     for link in tuple(LINKS):
         link.abandon()
 

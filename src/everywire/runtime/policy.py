@@ -40,7 +40,7 @@ class Policy:
     """Rules for one object or node.
 
     *role* gives a caller's role. *required* holds, by member name, the least role for it; without an entry VIEWER
-    reads and hears, OPERATOR calls and writes. *hide* makes a refused member look absent (NOT_FOUND) instead of
+    reads, hears and calls slots that only read, OPERATOR calls and writes. *hide* makes a refused member look absent (NOT_FOUND) instead of
     PERMISSION_DENIED. Change it with `require` and `forget`: both hold from the next call on, and links whose callers
     may no longer see an object lose it.
     """
@@ -61,7 +61,7 @@ class Policy:
     def allows(self, caller: Caller, member: Member) -> bool:
         """Return whether *caller* may call the slot, or write the property, *member*."""
         role = self.role(caller)
-        least = self.required.get(member.name, Role.OPERATOR)
+        least = self.required.get(member.name, Role.VIEWER if member.reads else Role.OPERATOR)
         return role >= least and role >= (Role.VIEWER if member.kind is not Kind.PROPERTY else Role.OPERATOR)
 
     def require(self, role: Role, *members: Any) -> None:

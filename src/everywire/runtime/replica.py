@@ -9,7 +9,7 @@ from threading import get_ident
 from typing import Any, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
-from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError, TokenError
+from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError, SignatureMismatch, TokenError
 from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
 from everywire.model.compile import run_source
 from everywire.model.names import is_public
@@ -17,7 +17,7 @@ from everywire.model.properties import Computed, Property, Readable
 from everywire.model.signals import BoundSignal, Signal
 from everywire.model.slots import MARK, is_async
 from everywire.model.state import Disconnect, Home, State, report, without
-from everywire.model.types import equal, python_type
+from everywire.model.types import child_type, equal, python_type
 
 T = TypeVar("T")
 
@@ -91,6 +91,13 @@ class ReplicaLink:
         """Whether the block of `connect` has been left: it never comes back."""
         self.error: Exception | None = None
         """Why the replica is not valid, as far as that is known."""
+        self.was_valid = False
+        """Whether it has ever been valid."""
+        self.offered: Callable[[], Iterable[str] | None] = lambda: None
+        """Returns the names that the host shows now; None while it has not said."""
+        self._waiters: list[Any] = []
+        self.children: dict[str, ChildLink] = {}
+        """The replicas of child objects by the property that holds, or has held, them."""
         LINKS.add(self)
 
     def create(self, contract: Contract, build: Callable[[Contract], type[Object]]) -> Any:
@@ -108,6 +115,48 @@ class ReplicaLink:
     def refresh(self) -> None:
         """Take what has arrived, before a value is read; nothing to do where a loop does it."""
 
+    def mend(self) -> None:
+        """Give a lost link the time to come back, before it is written to; nothing to do where a loop does it."""
+
+    def child(self, member: str, name: str, cls: type[Object] | None) -> ChildLink:
+        """Return the link of the child that the property *member* holds, which the wire calls *name*.
+
+        A child of the same name and class is the same replica, also after a loss. Without *cls* any class will do.
+        """
+        link = self.children.get(member)
+        if link is None or link.name != name or cls not in (None, link.cls):
+            if link is not None:
+                link.close()
+            link = self.children[member] = ChildLink(self, name, cls)
+        return link
+
+    def child_lost(self, member: str, reason: Exception) -> None:
+        """The property *member* holds no child any more, or none that can be used."""
+        link = self.children.get(member)
+        if link is not None:
+            link.lose(reason, Fault(Code.UNAVAILABLE, str(reason)))
+
+    def child_changed(self, handle: Readable[Any], value: Object | None) -> None:
+        """Take the child that the property now holds; the same replica may stand for another child than before."""
+        state: State = self.instance._everywire
+        if value is not None and state.values.get(handle.name) is value:
+            handle._announce(state, value)
+        else:
+            handle.receive(state, value)
+
+    def detach_children(self, fault: Fault) -> None:
+        """The connection of this replica is gone, and so is that of its children."""
+        for link in self.children.values():
+            link.lose(self.error or LinkError(fault.message), fault)
+
+    def lose(self, reason: Exception, fault: Fault) -> None:
+        """The source is gone, or the way to it: be suspect, let waiting calls fail with *fault*."""
+        self.remote = None
+        if self.state is ReplicaState.VALID:
+            self.become(ReplicaState.SUSPECT, reason)
+        if self.channel is not None:
+            self.channel.detach(fault)
+
     def take(self, values: Mapping[str, Any]) -> None:
         """Be valid with *values*: all of them, then the state, then one change for each that really differs.
 
@@ -118,23 +167,76 @@ class ReplicaLink:
         first = not state.values
         changed = {name: v for name, v in values.items() if not equal(v, state.values.get(name, MISSING))}
         state.values.update(changed)
+        instance._resync()
         self.become(ReplicaState.VALID)
         for name, value in () if first else changed.items():
             handle: Readable[Any] = type(instance).__everywire_declared__[name]
             handle._announce(state, value)
+        instance._resynced(first=first)
+
+    def missed(self, signals: int) -> None:
+        """Take note of signals that were lost."""
+        self.gap += signals
+        if self.instance is not None:
+            self.instance._missed()
 
     def become(self, state: ReplicaState, error: Exception | None = None) -> None:
         """Change the state and tell about it."""
         self.error = error
         if state is not self.state:
             self.state = state
+            self.was_valid = self.was_valid or state is ReplicaState.VALID
+            self._wake()
             self.state_changed.tell(state)
+
+    def become_lost(self, error: Exception) -> None:
+        """Change to the state that the replica has without a link: as it was before, so are its values."""
+        if self.was_valid:
+            state = ReplicaState.SUSPECT
+        elif self.instance is not None and self.instance._everywire.values:
+            state = ReplicaState.DEFAULT
+        else:
+            state = ReplicaState.UNINITIALIZED
+        self.become(state, error)
+
+    async def wait_for(self, *states: ReplicaState, timeout: float | None = 30.0) -> ReplicaState:
+        """Wait until the replica has one of *states*, and return it; in a loop.
+
+        Raises after *timeout* seconds (None: never) what keeps it from that: LinkError, Fault(NOT_FOUND), TokenError or
+        SignatureMismatch; Fault(UNAVAILABLE) when its block has ended.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                while self.state not in states:
+                    if self.closed:
+                        raise self.unavailable()
+                    self._waiters.append(loop.create_future())
+                    await self._waiters[-1]
+        except TimeoutError:
+            raise self.why_not_valid(self.offered(), timeout) from None
+        return self.state
+
+    async def wait_valid(self, timeout: float | None = 30.0) -> None:
+        """Wait until the replica is valid, as Qt's `waitForSource`; raises as `wait_for`, a mismatch at once."""
+        mismatch = ReplicaState.SIGNATURE_MISMATCH
+        if await self.wait_for(ReplicaState.VALID, mismatch, timeout=timeout) is mismatch and self.error is not None:
+            raise self.error
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def push(self, handle: Property[Any], value: Any) -> None:
         """Ask the source to take *value* and wait until it has answered; raises Fault when it did not take it."""
         member = handle.member
         if not member.writable:
             raise Fault(Code.FAILED_PRECONDITION, f"{member.name} is not writable", may_have_run=False)
+        self.mend()
         if self.remote is None:
             raise self.unavailable()
         values: dict[str, Any] = self.instance._everywire.values
@@ -158,7 +260,7 @@ class ReplicaLink:
         """Return why the replica did not become valid; *offered* are the names that the host shows, if it said."""
         if offered is not None and self.name not in offered:
             return self.not_offered(offered)
-        if isinstance(self.error, (LinkError, Fault, TokenError)):
+        if isinstance(self.error, (LinkError, Fault, TokenError, SignatureMismatch)):
             return self.error
         if self.error is not None:
             return LinkError(f"{self.name} at {self.url} did not become valid: {self.error}")
@@ -175,7 +277,10 @@ class ReplicaLink:
     def close(self) -> None:
         """Drop every connection of the replica."""
         self.closed, self.remote = True, None
+        for link in self.children.values():
+            link.close()
         self.state_changed.disconnect_all()  # the end of the block is no news to who ended it
+        self._wake()
         if self.instance is not None:
             state: State = self.instance._everywire
             state.listeners.clear()
@@ -188,6 +293,32 @@ class ReplicaLink:
     @property
     def _standing(self) -> str:
         return "closed" if self.closed else self.state.value
+
+
+class ChildLink(ReplicaLink):
+    """The link of a child object's replica: it stands and falls with that of its parent."""
+
+    def __init__(self, parent: ReplicaLink, name: str, cls: type[Object] | None) -> None:
+        super().__init__(parent.url, name, cls, parent.home)
+        self.parent, self.block = parent, parent.block
+
+    def class_for(self, cls: type[Object]) -> type[Object]:
+        """Return the class of such replicas: of the same kind as the parent's."""
+        return self.parent.class_for(cls)
+
+    def refresh(self) -> None:
+        """Take what has arrived."""
+        self.parent.refresh()
+
+    def mend(self) -> None:
+        """Give the link of the parent the time to come back."""
+        self.parent.mend()
+
+    def close(self) -> None:
+        """End the replica: with its parent, or because another child has taken its place."""
+        if self.channel is not None and not self.closed:
+            self.channel.detach(Fault(Code.UNAVAILABLE, f"{self.name} is gone"))
+        super().close()
 
 
 def drop_connections(instance: Object) -> None:
@@ -237,6 +368,9 @@ def _replicated(instance: Object, name: str) -> Any:
         link = instance._everywire.link
         known = isinstance(link, ReplicaLink) and link.state is ReplicaState.VALID
         why = "the source did not tell it" if known else "the replica is not initialized"
+        member = contract_of(instance).members.get(name)
+        if known and member is not None and child_type(member.type) is not None:
+            why = f"{link.url} carries no child objects; use another wire, or connect to the child by its own name"
         raise LocalProtocolError(f"{name} has no value yet: {why}") from None
 
 
@@ -298,6 +432,8 @@ def _explain_missing(self: Object, name: str) -> Any:
 
 def _not_bound(link: ReplicaLink, member: Member) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def refuse(*_arguments: Any, **_named: Any) -> Any:
+        if not link.was_valid:
+            raise link.unavailable()
         raise Fault(Code.UNIMPLEMENTED, f"{member.name} cannot be called through {link.url}", may_have_run=False)
 
     setattr(refuse, MARK, member.timeout)

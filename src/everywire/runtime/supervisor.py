@@ -17,11 +17,17 @@ log: Final = logging.getLogger("everywire.link")
 
 
 class Supervisor:
-    """One replica's endless attempt to be valid."""
+    """One replica's endless attempt to be valid.
 
-    def __init__(self, wire: Wire, node: Node, replica: ReplicaLink, *, patient: bool = True) -> None:
+    Not *patient*, it is one attempt until the replica was valid once; *endless*, it does not mind to be refused a login
+    before that either.
+    """
+
+    def __init__(
+        self, wire: Wire, node: Node, replica: ReplicaLink, *, patient: bool = True, endless: bool = False
+    ) -> None:
         self._wire, self._node, self._replica = wire, node, replica
-        self._patient = patient
+        self._patient, self._endless = patient, endless
         self._near = is_near(wire.url)
         self.session: ClientSession | None = None
         self.settled = asyncio.Event()
@@ -37,7 +43,8 @@ class Supervisor:
             except (LinkError, RemoteProtocolError, Fault, TokenError) as error:
                 self._lost(error)
                 never_valid = self._replica.state is not ReplicaState.SUSPECT
-                if not self._patient or (never_valid and is_locked_out(error)):
+                hopeless = never_valid and is_locked_out(error) and not self._endless
+                if not self._patient or hopeless:
                     self.settled.set()
                     return
             finally:
@@ -87,12 +94,7 @@ class Supervisor:
 
     def _lost(self, error: Exception) -> None:
         log.debug("%s: %s", self._replica.name, error)
-        state = self._replica.state
-        if state in (ReplicaState.VALID, ReplicaState.SUSPECT):
-            state = ReplicaState.SUSPECT
-        elif state is ReplicaState.SIGNATURE_MISMATCH:
-            state = ReplicaState.UNINITIALIZED
-        self._replica.become(state, error)
+        self._replica.become_lost(error)
 
     def _pause(self, failures: int) -> float:
         return pause(failures, near=self._near, first=NEAR, longest=FAR, scatter=random.uniform)

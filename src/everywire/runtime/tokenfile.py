@@ -85,18 +85,24 @@ def write_table(file: Path, table: Table) -> None:
     """Replace *file* by one that holds *table*; raise TokenError when that fails, and then the old one is there yet."""
     entries = {name: _entry(grant) for name, grant in table.grants.items()}
     data = msgspec.json.format(msgspec.json.encode(_File(secret=table.secret, entries=entries)))
+    try:
+        replace_private(file, data + b"\n")
+    except OSError as error:
+        raise TokenError(f"cannot write {file}: {error.strerror}") from error
+
+
+def replace_private(file: Path, data: bytes) -> None:
+    """Put a file of mode 0600 with *data* in the place of *file*, as a whole or, with an OSError, not at all."""
     target = Path(os.path.realpath(file))  # a link to the file stays one
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(descriptor, "wb") as opened:  # mkstemp makes it readable by its owner only
-            opened.write(data + b"\n")
+            opened.write(data)
             opened.flush()
             os.fsync(opened.fileno())
         Path(temporary).replace(target)
         temporary = None
-    except OSError as error:
-        raise TokenError(f"cannot write {file}: {error.strerror}") from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

@@ -99,6 +99,7 @@ class Wire(Protocol):
 
 WIRES: Final[Mapping[str, tuple[str, str, str]]] = {
     "qtro": ("everywire.remoteobjects", "RemoteObjects", ""),
+    "registry": ("everywire.remoteobjects", "Registry", ""),
     "memory": ("everywire.memory", "Memory", ""),
     "http": ("everywire.http", "Http", "http"),
     "dbus": ("everywire.dbus", "DBus", "dbus"),
@@ -114,8 +115,14 @@ IMPLIED: Final[Mapping[str, str]] = {
 """Transport -> wire of a URL without a wire part (SEMANTICS 8)."""
 
 
-PLANNED: Final = frozenset({"mqtt", "coap", "ws", "opc.tcp", "grpc", "nats", "qcop", "udp", "registry"})
+PLANNED: Final = frozenset({"mqtt", "coap", "opc.tcp", "grpc", "nats", "qcop", "udp"})
 """Wires and transports that addresses will name and this version does not speak."""
+
+
+def within(node: Node) -> Wire:
+    """Return the wire to the objects of *node* itself, for who holds it."""
+    made: Wire = importlib.import_module("everywire.memory.endpoint").Within(node)
+    return made
 
 
 def wire_of(wire: str | Wire) -> Wire:
@@ -127,6 +134,8 @@ def wire_of(wire: str | Wire) -> Wire:
     known = name if plus and transport else IMPLIED.get(scheme, "")
     if not colon or known not in WIRES:
         asked = name if plus else scheme
+        if asked in ("ws", "wss"):
+            raise AddressError(f"{asked}: carries bytes of any protocol; say which: qtro+{wire}")
         if colon and (asked in PLANNED or asked.removesuffix("s") in PLANNED):
             advice = "use local:, tcp:, tls:, http: or dbus:"
             raise AddressError(f"{asked}: is planned, but everywire does not speak it yet; {advice}")

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Final, final
 
 from everywire.errors import AddressInUse, LinkError, UnsupportedPlatform
-from everywire.transport.address import Address, parse_address
+from everywire.transport.address import TLS, Address, parse_address
 from everywire.transport.failures import refused_certificate
-from everywire.transport.linking import Handshake, link_socket
+from everywire.transport.linking import Handshake, link_socket, websockets_adapter
 from everywire.transport.local_names import claim, listen_abstract, socket_path
 from everywire.transport.loops import loop_with_sockets
 from everywire.transport.memory import MemoryLink, memory_pair, this_process
@@ -112,8 +112,11 @@ async def accept(
         case "memory":
             return MemoryListener(address, make_receiver, admission)
         case _:
+            make = make_receiver
+            if address.transport in ("ws", "wss"):
+                make = _web_ends(address, make_receiver, admission)
             bound = await _bind(address, authenticated=authenticated, insecure=insecure)
-            return SocketListener(bound, links(make_receiver, write_limit), admission, on_refused)
+            return SocketListener(bound, links(make, write_limit), admission, on_refused)
 
 
 async def accept_sockets(
@@ -141,6 +144,17 @@ def links(make_receiver: Callable[[], Receiver], write_limit: int) -> Establish:
     return establish
 
 
+def _web_ends(address: Address, make_receiver: Callable[[], Receiver], admission: Admission) -> Callable[[], Receiver]:
+    """Return what makes a WebSocket's end for each socket, and a receiver for each that was let in."""
+    adapter = websockets_adapter()
+
+    def refused() -> None:
+        admission.refused += 1
+
+    door = adapter.Door(address, refused)
+    return lambda: adapter.ListeningEnd(make_receiver, door)
+
+
 @dataclass(frozen=True, slots=True)
 class _Bound:
     """A listening socket, what to say before it is used, and how to give its name back."""
@@ -159,7 +173,7 @@ async def _bind(address: Address, *, authenticated: bool, insecure: bool) -> _Bo
         sock = listen_abstract(address.rest)
         return _Bound(address, sock, sock.close)
     handshake = None
-    if address.transport == "tls":
+    if address.transport in TLS:
         handshake = Handshake(await asyncio.to_thread(listening_context, address))
     safe = handshake is not None and (authenticated or "ca" in address.settings)
     sock = await bind_tcp(address, authenticated=safe, insecure=insecure)

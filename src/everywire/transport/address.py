@@ -1,7 +1,8 @@
 """Addresses as text: `[wire+]transport:rest[?settings]`, parsed and written back; nothing is resolved or opened here.
 
-`local:NAME`, `localabstract:NAME`, `memory:NAME` name a meeting point on this machine, `tcp://HOST:PORT` and
-`tls://HOST:PORT` one on a network, `stdio:` is this process's own standard input and output.
+`local:NAME`, `localabstract:NAME`, `memory:NAME` name a meeting point on this machine, `tcp://HOST:PORT`,
+`tls://HOST:PORT`, `ws://HOST:PORT/PATH` and `wss://…` one on a network, `stdio:` is this process's own standard input
+and output.
 """
 
 from __future__ import annotations
@@ -21,19 +22,27 @@ SETTINGS: Final[Mapping[str, frozenset[str]]] = MappingProxyType({
     "localabstract": frozenset(),
     "tcp": frozenset(),
     "tls": frozenset({"cert", "key", "ca"}),
+    "ws": frozenset({"host", "origin"}),
+    "wss": frozenset({"cert", "key", "ca", "host", "origin"}),
     "stdio": frozenset(),
     "memory": frozenset(),
 })  # fmt: skip
 """The transports and the settings each of them knows."""
 
 LOOKS: Final = (
-    "an address looks like local:NAME, localabstract:NAME, tcp://HOST:PORT, tls://HOST:PORT?ca=FILE, stdio: "
-    "or memory:NAME, with WIRE+ before it to choose a protocol"
+    "an address looks like local:NAME, localabstract:NAME, tcp://HOST:PORT, tls://HOST:PORT?ca=FILE, "
+    "ws://HOST:PORT/PATH, stdio: or memory:NAME, with WIRE+ before it to choose a protocol"
 )
 _SHAPE: Final = re.compile(
     r"(?:(?P<wire>[a-z][a-z0-9.]*)\+)?(?P<transport>[a-z][a-z0-9]*):(?P<rest>[^?]*)(?P<settings>\?.*)?", re.DOTALL
 )
 _HOST_AND_PORT: Final = re.compile(r"//(?:\[(?P<six>[^\[\]/@]*)\]|(?P<host>[^:\[\]/@]*)):(?P<port>[0-9]{1,5})")
+_WEB_PLACE: Final = re.compile(
+    r"//(?:\[(?P<six>[^\[\]/@]*)\]|(?P<host>[^:\[\]/@]*))(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!\"$-~]*)?"
+)
+_WEB_PORTS: Final[Mapping[str, int]] = MappingProxyType({"ws": 80, "wss": 443})
+TLS: Final = frozenset({"tls", "wss"})
+"""The transports that speak TLS."""
 _NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -56,26 +65,35 @@ class Address:
 
     @property
     def host(self) -> str:
-        """The host of a tcp or tls address, without brackets; empty means every interface."""
+        """The host of a tcp, tls, ws or wss address, without brackets; empty means every interface."""
         return self._host_and_port()[0]
 
     @property
     def port(self) -> int:
-        """The port of a tcp or tls address; 0 lets the system choose when listening."""
+        """The port of a tcp, tls, ws or wss address; 0 lets the system choose when listening."""
         return self._host_and_port()[1]
+
+    @property
+    def path(self) -> str:
+        """The path of a ws or wss address, ``/`` without one."""
+        match = _WEB_PLACE.fullmatch(self.rest)
+        return (match and match["path"]) or "/"
 
     def at(self, host: str, port: int) -> Address:
         """The same wire and transport at a real host and port, without settings: what a peer may dial."""
-        return replace(self, rest=f"//{bracketed(host)}:{port}", settings=_NO_SETTINGS)
+        path = self.path if self.transport in _WEB_PORTS else "/"
+        return replace(self, rest=f"//{bracketed(host)}:{port}{'' if path == '/' else path}", settings=_NO_SETTINGS)
 
     def _host_and_port(self) -> tuple[str, int]:
-        match = _HOST_AND_PORT.fullmatch(self.rest)
-        if match is None or int(match["port"]) > 0xFFFF:
+        default = _WEB_PORTS.get(self.transport)
+        match = (_HOST_AND_PORT if default is None else _WEB_PLACE).fullmatch(self.rest)
+        if match is None or int(match["port"] or default or 0) > 0xFFFF:
             advice = "; an IPv6 address needs brackets: [::1]" if self.rest.count(":") > 1 else ""
             raise AddressError(
                 f"{str(self)!r} needs a host and a port, as in {self.transport}://127.0.0.1:65213{advice}"
             )
-        return match["six"] if match["host"] is None else match["host"], int(match["port"])
+        host = match["six"] if match["host"] is None else match["host"]
+        return host, int(match["port"] or default or 0)
 
 
 def bracketed(host: str) -> str:
@@ -134,7 +152,7 @@ def _check_settings(text: str, address: Address, known: Collection[str]) -> None
 
 
 def _check_rest(text: str, address: Address) -> None:
-    if address.transport in ("tcp", "tls"):
+    if address.transport in ("tcp", *TLS, *_WEB_PORTS):
         _ = address.port
     elif address.transport == "stdio":
         if address.rest:

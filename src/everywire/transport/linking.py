@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
 
+from everywire.errors import MissingExtra
 from everywire.transport.looped import LoopLink
 from everywire.transport.readiness import ReadinessLink, SocketEnds
 from everywire.transport.shapes import HalfOpenConnection, Peer, Receiver
@@ -91,3 +94,13 @@ def described(peer: Peer, transport: asyncio.Transport) -> Peer:
     if transport.get_extra_info("ssl_object") is None:
         return peer
     return replace(peer, encrypted=True, subject=subject_text(transport.get_extra_info("peercert")))
+
+
+def websockets_adapter() -> ModuleType:
+    """Return what speaks WebSocket; MissingExtra where its library is not installed."""
+    try:
+        return importlib.import_module("everywire.transport._websockets")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("everywire"):
+            raise
+        raise MissingExtra("http") from error

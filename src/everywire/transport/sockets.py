@@ -14,7 +14,7 @@ import struct
 from typing import Any, Final
 
 from everywire.errors import AddressInUse, InsecureBind, LinkError
-from everywire.transport.address import Address, bracketed, is_loopback, unmapped
+from everywire.transport.address import TLS, Address, bracketed, is_loopback, unmapped
 from everywire.transport.local_names import abstract_address, socket_path, unix_family
 from everywire.transport.shapes import Peer
 from everywire.transport.tuning import tune
@@ -56,11 +56,12 @@ async def bind_tcp(address: Address, *, authenticated: bool, insecure: bool) -> 
 
 
 def _why_insecure(address: Address, open_to: str) -> str:
-    if address.transport == "tls":
+    if address.transport in TLS:
         lacks, mend = "authentication", "demand tokens (--tokens FILE, Node(tokens=…)) or client certificates (ca=FILE)"
     else:
         lacks = "encryption, so that tokens alone do not help"
-        mend = "use tls:// with cert=FILE, key=FILE and either --tokens FILE or ca=FILE (client certificates)"
+        secure = "wss" if address.transport == "ws" else "tls"
+        mend = f"use {secure}:// with cert=FILE, key=FILE and either --tokens FILE or ca=FILE (client certificates)"
     return (
         f"{address} could be reached from other machines ({open_to}) without {lacks}; bind 127.0.0.1, or {mend}, "
         "or say insecure=True (--insecure) if the network is trusted"

@@ -3,7 +3,8 @@
 `Writer` makes bytes of Python values, `Reader` makes Python values of bytes that nobody has checked: whatever the bytes
 are, a reader returns a value or raises `RemoteProtocolError`, keeps no more memory than the bytes justify, and follows
 nesting only so far. Read the modules in this order: `types` (the vocabulary), `stream` (numbers, text, bytes, lists),
-`times`, `values` (one entry per QMetaType), `names` (C++ type names), `reader` and `writer` (QVariant).
+`times`, `values` (one entry per QMetaType), `names` (C++ type names), `layouts` (user types), `reader` and `writer`
+(QVariant).
 
 Values and their Python twins:
 
@@ -15,7 +16,8 @@ Values and their Python twins:
 
 from __future__ import annotations
 
-from everywire.codec.qdatastream.reader import Reader, UserTypes
+from everywire.codec.qdatastream.layouts import NO_TYPES, Enumeration, Layout, Streamed, UserTypes, record
+from everywire.codec.qdatastream.reader import Reader
 from everywire.codec.qdatastream.stream import DEFAULT_VERSION, ByteReader, ByteWriter
 from everywire.codec.qdatastream.types import (
     BitArray,
@@ -41,11 +43,14 @@ from everywire.codec.qdatastream.writer import Writer, natural_type
 
 __all__ = (
     "DEFAULT_VERSION",
+    "NO_TYPES",
     "BitArray",
     "ByteReader",
     "ByteWriter",
     "Color",
     "EasingCurve",
+    "Enumeration",
+    "Layout",
     "Line",
     "LineF",
     "ObjectReference",
@@ -58,6 +63,7 @@ __all__ = (
     "RegularExpression",
     "Size",
     "SizeF",
+    "Streamed",
     "TypeId",
     "Typed",
     "UnknownUserType",
@@ -65,4 +71,5 @@ __all__ = (
     "UserTypes",
     "Writer",
     "natural_type",
+    "record",
 )

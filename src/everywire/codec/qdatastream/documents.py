@@ -101,10 +101,10 @@ def _write_json_value(writer: ByteWriter, value: object) -> None:
 
 
 def cbor(type_name: str) -> Codec:
-    """CBOR in a QByteArray, kept as it is."""
+    """CBOR in a QByteArray, kept as it is; `cbor2.loads(value.data)` reads it. Sent as `Opaque` or as bytes."""
 
-    def write(writer: ByteWriter, value: Opaque) -> None:
-        writer.write_bytes(expect(value, Opaque, type_name).data)
+    def write(writer: ByteWriter, value: Opaque | bytes) -> None:
+        writer.write_bytes(expect(value.data if isinstance(value, Opaque) else value, bytes, type_name))
 
     return Codec(lambda reader: Opaque(type_name, reader.read_bytes()), write)
 

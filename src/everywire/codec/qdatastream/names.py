@@ -16,9 +16,14 @@ MAX_TEMPLATE_DEPTH: Final = 16
 LISTS: Final = frozenset({"QList", "QVector", "QSet", "QQueue", "QStack"})
 MAPS: Final = frozenset({"QMap", "QHash"})
 PAIRS: Final = frozenset({"QPair", "std::pair"})
+FLAGS: Final = "QFlags"
+"""The template of flags: `QFlags<Demo::Mode>`."""
 
 ALIASES: Final = {"QIntHash": "QHash<int,QByteArray>"}
 """Names that Qt 5 registers for containers."""
+
+QT_GADGETS: Final = frozenset({"QCborValue", "QEasingCurve", "QKeySequence", "QLocale"})
+"""Types of `CORE` that are gadgets to Qt 6, which matters to Remote Objects when they are in a container."""
 
 CORE: Final[dict[str, TypeId]] = {
     "bool": TypeId.BOOL,
@@ -80,6 +85,20 @@ CORE: Final[dict[str, TypeId]] = {
     "QJsonObject": TypeId.QJSON_OBJECT,
     "QJsonArray": TypeId.QJSON_ARRAY,
     "QJsonDocument": TypeId.QJSON_DOCUMENT,
+    "QCborSimpleType": TypeId.QCBOR_SIMPLE_TYPE,
+    "QCborValue": TypeId.QCBOR_VALUE,
+    "QCborArray": TypeId.QCBOR_ARRAY,
+    "QCborMap": TypeId.QCBOR_MAP,
+    "std::nullptr_t": TypeId.NULLPTR,
+    "QPolygon": TypeId.QPOLYGON,
+    "QPolygonF": TypeId.QPOLYGON_F,
+    "QKeySequence": TypeId.QKEY_SEQUENCE,
+    "QTransform": TypeId.QTRANSFORM,
+    "QMatrix4x4": TypeId.QMATRIX4X4,
+    "QVector2D": TypeId.QVECTOR2D,
+    "QVector3D": TypeId.QVECTOR3D,
+    "QVector4D": TypeId.QVECTOR4D,
+    "QQuaternion": TypeId.QQUATERNION,
     "QVariant": TypeId.QVARIANT,
     "QVariantList": TypeId.QVARIANT_LIST,
     "QVariantMap": TypeId.QVARIANT_MAP,
@@ -100,7 +119,9 @@ def number_on_wire(type_id: TypeId, version: int) -> int:
         return type_id
     if type_id is TypeId.USER:
         return 1024
-    return type_id - 4032 if TypeId.QFONT <= type_id <= TypeId.QPOLYGON_F else type_id
+    if type_id is TypeId.QSIZE_POLICY:
+        return 121
+    return type_id - 4032 if TypeId.QFONT <= type_id <= TypeId.QCOLOR_SPACE else type_id
 
 
 def type_of_number(number: int, version: int) -> TypeId | None:
@@ -108,11 +129,28 @@ def type_of_number(number: int, version: int) -> TypeId | None:
     if version < 20:
         if number == 1024:
             return TypeId.USER
-        if 64 <= number <= 86:
+        if number == 121:
+            return TypeId.QSIZE_POLICY
+        if 64 <= number <= 87:
             number += 4032
         elif number >= TypeId.QFONT:
             return None
     return _TYPES.get(number)
+
+
+def name_on_wire(wanted: TypeName, version: int) -> str:
+    """How the Qt of this version names the type: `QVector<unsigned int>` is `QList<uint>` since Qt 6."""
+    name, arguments = wanted
+    if not arguments:
+        return _own_name(name)
+    name = _NAMES_IN_QT_6.get(name, name) if version >= 20 else name
+    # Qt 6 asks the compiler for names, which sees through every typedef; only for pairs it puts them together itself.
+    each = [
+        name_on_wire(argument, version) if version < 20 or name == "std::pair" else _name_in_compiler(argument)
+        for argument in arguments
+    ]
+    whole = _template(name, each, blank=version < 20)
+    return whole if whole == "QList<QString>" and version < 20 else _TYPEDEFS.get(whole, whole)
 
 
 def parse_type_name(text: str) -> TypeName | None:
@@ -129,6 +167,34 @@ def _parse_text(text: str) -> TypeName | None:
 
 
 _TYPES: Final = {int(type_id): type_id for type_id in TypeId}
+
+
+def _own_name(name: str) -> str:
+    return _OWN_NAMES[CORE[name]] if name in CORE else name
+
+
+def _name_in_compiler(wanted: TypeName) -> str:
+    name, arguments = wanted
+    if not arguments:
+        return _BEHIND_TYPEDEFS.get(_own_name(name)) or _own_name(name)
+    return _template(_NAMES_IN_QT_6.get(name, name), [_name_in_compiler(argument) for argument in arguments])
+
+
+def _template(name: str, arguments: list[str], *, blank: bool = False) -> str:
+    inner = ",".join(arguments)
+    return f"{name}<{inner} >" if blank and inner.endswith(">") else f"{name}<{inner}>"  # as C++ before 2011 had to
+
+
+_OWN_NAMES: Final = {type_id: name for name, type_id in reversed(CORE.items())}
+_NAMES_IN_QT_6: Final = {"QVector": "QList", "QPair": "std::pair"}
+_TYPEDEFS: Final = {
+    "QList<QString>": "QStringList",  # since Qt 6
+    "QList<QByteArray>": "QByteArrayList",
+    "QList<QVariant>": "QVariantList",
+    "QMap<QString,QVariant>": "QVariantMap",
+    "QHash<QString,QVariant>": "QVariantHash",
+}
+_BEHIND_TYPEDEFS: Final = {typedef: whole for whole, typedef in _TYPEDEFS.items()}
 
 
 def _parse(tokens: list[str], depth: int) -> TypeName | None:

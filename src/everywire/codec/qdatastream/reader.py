@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from types import MappingProxyType
 from typing import Final, TypeVar
 
+from everywire.codec.qdatastream.layouts import NO_TYPES, Streamed, UserTypes, enumeration
 from everywire.codec.qdatastream.names import (
     CORE,
     LISTS,
@@ -17,7 +17,7 @@ from everywire.codec.qdatastream.names import (
     parse_type_name,
     type_of_number,
 )
-from everywire.codec.qdatastream.stream import DEFAULT_VERSION, Buffer, ByteReader, Integer, Order, as_text
+from everywire.codec.qdatastream.stream import DEFAULT_VERSION, Buffer, ByteReader, Order, as_text
 from everywire.codec.qdatastream.types import ObjectReference, Opaque, TypeId, UnknownUserType
 from everywire.codec.qdatastream.values import VALUES
 from everywire.errors import RemoteProtocolError
@@ -27,12 +27,8 @@ T = TypeVar("T")
 MAX_DEPTH: Final = 64
 """How many lists, maps, structures and variants may be inside each other."""
 
-UserTypes = Mapping[str, int | tuple[tuple[str, str], ...]]
-"""Types by C++ name: the size of an enum in bytes, or (name, C++ type) of each property of a gadget."""
-
-NO_TYPES: Final[UserTypes] = MappingProxyType({})
-
-_ENUM_KINDS: Final[dict[int, Integer]] = {1: "i8", 2: "i16", 8: "i64"}
+PICKLE: Final = "PySide::PyObjectWrapper"
+"""A Python object that PySide could not map, as a pickle: nothing that anybody should open."""
 
 
 class Reader(ByteReader):
@@ -84,6 +80,8 @@ class Reader(ByteReader):
                 return self._nested(lambda: self.read_items(self.read_variant))
             case TypeId.QVARIANT:
                 return self._nested(self.read_variant)
+            case TypeId.QTEXT_FORMAT:
+                return self._read_text_format()
             case _ if type_id in VALUES:
                 return VALUES[type_id].read(self)
             case _:
@@ -104,6 +102,9 @@ class Reader(ByteReader):
 
     def _read_parsed(self, wanted: TypeName) -> object:
         name, arguments = wanted
+        enum = enumeration(wanted, self._types)
+        if enum is not None:
+            return self.read_int(enum.streamed)
         if not arguments:
             return self._read_plain(name)
         if name in LISTS and len(arguments) == 1:
@@ -119,11 +120,21 @@ class Reader(ByteReader):
         if name in CORE:
             return self.read_as(CORE[name])
         layout = self._types.get(name)
-        if layout is None:
-            raise UnknownUserType(name)
-        if isinstance(layout, int):
-            return self.read_int(_ENUM_KINDS.get(layout, "i32"))
-        return self._nested(lambda: {member: self.read_variant() for member, _ in layout})
+        match layout:
+            case str():
+                return self._nested(lambda: self.read_named(layout))
+            case Streamed():
+                return self._nested(lambda: layout.read(self))
+            case tuple():
+                return self._nested(lambda: {member: self.read_variant() for member, _ in layout})
+            case _:
+                raise UnknownUserType(name)
+
+    def _read_text_format(self) -> Opaque:
+        start = self.position
+        self.read_int("i32")
+        self.read_named("QMap<int,QVariant>")
+        return Opaque("QTextFormat", self.taken_since(start))
 
     def _read_map(self, read_key: Callable[[], object], read_value: Callable[[], object]) -> dict[object, object]:
         pairs = self.read_items(lambda: (read_key(), read_value()))
@@ -142,7 +153,7 @@ class Reader(ByteReader):
 
     def _read_pickle(self) -> Opaque:
         """What PySide sends for Python objects that it cannot map: a length and a pickle, which is never opened."""
-        return Opaque(_PICKLE, self.take(self.read_int("i32")))
+        return Opaque(PICKLE, self.take(self.read_int("i32")))
 
     def _read_object_reference(self) -> ObjectReference:
         name, type_name = self.read_string(), self.read_string()
@@ -179,9 +190,8 @@ class Reader(ByteReader):
         return value
 
 
-_PICKLE: Final = "PySide::PyObjectWrapper"
 _SPECIAL: Final[dict[str, Callable[[Reader], object]]] = {
-    _PICKLE: Reader._read_pickle,
+    PICKLE: Reader._read_pickle,
     "QRemoteObjectPackets::QRO_": Reader._read_object_reference,
     "QRemoteObjectPackets::QSQ_": Reader._read_gadget_list,
     "QRemoteObjectPackets::QAS_": Reader._read_gadget_map,

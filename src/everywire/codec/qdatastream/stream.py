@@ -77,10 +77,14 @@ class ByteReader:
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
+        self.skip(size)
+        return bytes(self._data[self._position - size : self._position])
+
+    def skip(self, size: int) -> None:
+        """Pass over the next `size` bytes."""
         if not 0 <= size <= self.remaining:
             raise RemoteProtocolError(f"{size} bytes announced at byte {self._position}, {self.remaining} are left")
         self._position += size
-        return bytes(self._data[self._position - size : self._position])
 
     def taken_since(self, start: int) -> bytes:
         """The bytes that were read since `position` was `start`."""

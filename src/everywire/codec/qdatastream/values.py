@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
-from everywire.codec.qdatastream import documents, times
+from everywire.codec.qdatastream import documents, gui, times
 from everywire.codec.qdatastream.stream import ByteReader, ByteWriter, Codec, Integer, as_data, as_text, expect
 from everywire.codec.qdatastream.types import (
     BitArray,
@@ -283,8 +283,21 @@ VALUES: Final[dict[TypeId, Codec]] = {
     TypeId.QVECTOR3D: _doubles(3, "QVector3D"),
     TypeId.QVECTOR4D: _doubles(4, "QVector4D"),
     TypeId.QQUATERNION: _doubles(4, "QQuaternion"),
+    TypeId.QFONT: gui.FONT,
+    TypeId.QPIXMAP: gui.PIXMAP,
+    TypeId.QBRUSH: gui.BRUSH,
+    TypeId.QPALETTE: gui.PALETTE,
+    TypeId.QICON: gui.ICON,
+    TypeId.QIMAGE: gui.IMAGE,
+    TypeId.QREGION: gui.REGION,
+    TypeId.QBITMAP: gui.BITMAP,
+    TypeId.QCURSOR: gui.CURSOR,
+    TypeId.QPEN: gui.PEN,
+    TypeId.QTEXT_LENGTH: gui.TEXT_LENGTH,
+    TypeId.QCOLOR_SPACE: gui.COLOR_SPACE,
+    TypeId.QSIZE_POLICY: gui.SIZE_POLICY,
 }
-"""The types that this package reads and writes. Missing ones (fonts, images, …) are `UnknownUserType`."""
+"""All types but those with variants in them. What `gui` has is read as `Opaque`, and not written except for images."""
 
 TYPE_OF_VALUE: Final[dict[type[Value], TypeId]] = {
     BitArray: TypeId.QBIT_ARRAY,

@@ -23,6 +23,7 @@ from everywire.model import Contract, Object, contract_of
 from everywire.model.building import build_class
 from everywire.model.description import read_description
 from everywire.runtime.channel import GRACE, Channel
+from everywire.runtime.children import childless
 from everywire.runtime.limits import Refusals
 from everywire.runtime.pending import calls_of
 from everywire.runtime.replica import ReplicaLink, ReplicaState
@@ -148,7 +149,7 @@ class Attachment(Caller):
 
     @property
     def _wanted(self) -> Contract | None:
-        return None if self.replica.cls is None else contract_of(self.replica.cls)
+        return None if self.replica.cls is None else childless(contract_of(self.replica.cls))
 
     @property
     def _declared(self) -> Mapping[str, Declared]:
@@ -230,7 +231,7 @@ class Attachment(Caller):
         if interfaces:
             description = foreign_description(own_interfaces(interfaces, self._interface))
         else:
-            description = assumed(contract_of(self.replica.cls), self._interface)  # type: ignore[arg-type]
+            description = assumed(childless(contract_of(self.replica.cls)), self._interface)  # type: ignore[arg-type]
         view = fit_foreign(self.where, description, self._wanted, self._declared, self._interface)
         self._collecting = collecting = Collecting(self, view)
         try:

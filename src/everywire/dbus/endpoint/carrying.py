@@ -133,7 +133,7 @@ class Caller:
                 number, name, text = message.body
                 self._streams.end(number, fault_of(name, (text,)) if name else None)
             case "Gap", "t":
-                self.channel.replica.gap += message.body[0]
+                self.channel.replica.missed(message.body[0])
             case _:
                 return False
         return True

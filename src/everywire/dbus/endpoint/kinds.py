@@ -16,6 +16,7 @@ from everywire.dbus.wire.replicating import OBJECT, View
 from everywire.errors import ModelError, RemoteProtocolError, SignatureMismatch
 from everywire.model import Contract, Object, contract_of
 from everywire.model.building import build_class
+from everywire.runtime.children import childless
 from everywire.runtime.limits import Limits
 
 log: Final = logging.getLogger("everywire.dbus")
@@ -55,7 +56,7 @@ class Kinds:
 
     def __init__(self, place: Place, cls: type[Object] | None, limits: Limits) -> None:
         self._interface, self._cls, self._limits = place.interface, cls, limits
-        self._wanted = None if cls is None else contract_of(cls)
+        self._wanted = None if cls is None else childless(contract_of(cls))
         self._declared = {} if cls is None else declared_in(cls)
         self._known: dict[frozenset[str], ObjectKind | None] = {}
 

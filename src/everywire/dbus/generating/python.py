@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Final
 
-from everywire.dbus.generating.literals import WIDTH, docstring, literal, pieces, text
 from everywire.dbus.introspection import Interface
 from everywire.dbus.wire.contracts import MARKERS, TYPE, Place, marked_word, results_at
 from everywire.dbus.wire.described import Description, class_name, described
@@ -20,10 +19,12 @@ from everywire.errors import ModelError
 from everywire.model import MISSING, Contract, Kind, Member, Parameter
 from everywire.model.contract import DEFAULT_TIMEOUT
 from everywire.model.description import describe
+from everywire.model.literals import WIDTH, docstring, factory_of, literal, pieces, text
 from everywire.model.names import is_public, pascal
 from everywire.model.reading import named_types
-from everywire.model.types import DictOf, EnumType, Float, Int, ListOf, StructOf, Type
-from everywire.model.typetext import type_text, without_bounds
+from everywire.model.spelling import Spelling
+from everywire.model.types import EnumType, Float, Int, StructOf, Type
+from everywire.model.typetext import without_bounds
 
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "builtins": ("NotImplementedError", "bool", "bytes", "dict", "float", "int", "list", "str", "tuple"),
@@ -38,7 +39,6 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "everywire.dbus": ("interface", *MARKERS),
 }  # fmt: skip
-_HOME: Final = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def python_source(interfaces: Iterable[Interface], source: str = "") -> str:
@@ -52,7 +52,7 @@ def python_source(interfaces: Iterable[Interface], source: str = "") -> str:
     names = _class_names(offered, types)
     shadowed = {name for description in descriptions for name in description.contract.members}
     shadowed |= {field.name for node in types.values() if isinstance(node, StructOf) for field in node.fields}
-    spelling = _Spelling(shadowed, {*names, *types})
+    spelling = Spelling(_HOMES, shadowed, {*names, *types}, marked_word)
     parts = [_type_lines(node, spelling) for node in types.values()]
     parts += [
         _class_lines(name, interface, description, spelling)
@@ -67,65 +67,6 @@ def python_source(interfaces: Iterable[Interface], source: str = "") -> str:
         *spelling.imports(),
     ]
     return "\n".join(head) + "".join(f"\n\n{part}\n" for part in body)
-
-
-class _Spelling:
-    """How names are written: as they are, or through their module where a member or class would hide them."""
-
-    def __init__(self, members: set[str], classes: set[str]) -> None:
-        self._members, self._classes = members, classes
-        self._plain: dict[str, set[str]] = {}
-        self._modules: set[str] = set()
-
-    def __call__(self, name: str) -> str:
-        """Return what to write for *name* of the standard library or of ours, and remember to import it."""
-        module = _HOME[name]
-        if name in self._members or name in self._classes:
-            self._modules.add(module)
-            return f"{_alias(module)}.{name}"
-        if module != "builtins":
-            self._plain.setdefault(module, set()).add(name)
-        return name
-
-    def type(self, node: Type) -> str:
-        """Return what to write for a type without parts, a struct or an enum."""
-        if isinstance(node, (StructOf, EnumType)):
-            return self.alias(node) or node.name
-        return self(marked_word(node))
-
-    def annotation(self, node: Type, unit: str = "") -> str:
-        """Return the annotation of a value."""
-        plain = type_text(node, self, self.type)
-        if not unit:
-            return plain
-        told = f"{self('Unit')}({text(unit)})"
-        begin = f"{self('Annotated')}["
-        return f"{plain[:-1]}, {told}]" if plain.startswith(begin) else f"{begin}{plain}, {told}]"
-
-    def alias(self, node: StructOf | EnumType) -> str:
-        """Return the second name of a class that a member would hide."""
-        return f"_{node.name}" if node.name in self._members else ""
-
-    def imports(self) -> Iterator[str]:
-        """Yield the lines that import what was asked for."""
-        ours = [module for module in _HOMES if module.startswith("everywire")]
-        for modules in ([module for module in _HOMES if module not in ours], ours):
-            lines = [f"import {module} as {_alias(module)}" for module in modules if module in self._modules]
-            for module in modules:
-                if names := sorted(self._plain.get(module, ())):
-                    lines += _list_lines(f"from {module} import ", names, "")
-            if lines:
-                yield "\n".join(lines) + "\n"
-
-
-def _alias(module: str) -> str:
-    return f"_{module.replace('.', '_')}_module"
-
-
-def _list_lines(begin: str, items: Sequence[str], indent: str) -> list[str]:
-    """Return an import on one line, or with a line for each name."""
-    line = f"{indent}{begin}{', '.join(items)}"
-    return [line] if len(line) <= WIDTH else [f"{indent}{begin}(", *(f"{indent}    {item}," for item in items), ")"]
 
 
 # ------------------------------------------------------------------------------------------------- structs and enums
@@ -143,7 +84,7 @@ def _types(contracts: Iterable[Contract]) -> dict[str, StructOf | EnumType]:
     return {name: node for name, (node, _) in found.items()}
 
 
-def _type_lines(node: StructOf | EnumType, spelling: _Spelling) -> Iterator[str]:
+def _type_lines(node: StructOf | EnumType, spelling: Spelling) -> Iterator[str]:
     if isinstance(node, EnumType):
         yield f"class {node.name}({spelling('Flag' if node.flag else 'Enum')}):"
         yield from (f"    {name} = {_enum_value(member.value)}" for name, member in node.cls.__members__.items())
@@ -166,24 +107,11 @@ def _enum_value(value: object) -> str:
     return text(value) if isinstance(value, str) else repr(value)
 
 
-def _field_default(node: Type, spelling: _Spelling) -> str:
-    if factory := _factory(node, spelling):
+def _field_default(node: Type, spelling: Spelling) -> str:
+    if factory := factory_of(node, spelling):
         made = factory if factory.startswith("lambda") else spelling.annotation(node)  # pyright wants the item's type
         return f"{spelling('field')}(default_factory={made})"
     return literal(node, node.zero, spelling)
-
-
-def _factory(node: Type, spelling: _Spelling) -> str:
-    """Return what makes the value of a member nobody has set; nothing where that value can be shared."""
-    if node.immutable or node.zero is None:
-        return ""
-    match node:
-        case ListOf():
-            return spelling("list")
-        case DictOf():
-            return spelling("dict")
-        case _:
-            return f"lambda: {literal(node, node.zero, spelling)}"
 
 
 # ----------------------------------------------------------------------------------------------------------- classes
@@ -200,7 +128,7 @@ def _class_names(interfaces: Sequence[Interface], types: Mapping[str, Type]) -> 
     return found
 
 
-def _class_lines(name: str, interface: Interface, description: Description, spelling: _Spelling) -> Iterator[str]:
+def _class_lines(name: str, interface: Interface, description: Description, spelling: Spelling) -> Iterator[str]:
     contract = description.contract
     usable = {name: member for name, member in contract.members.items() if _is_name(name)}
     yield from _decorator_lines(interface.name, usable.values(), description.places, spelling)
@@ -224,7 +152,7 @@ def _is_name(name: str) -> bool:
 
 
 def _decorator_lines(
-    interface: str, members: Iterable[Member], places: Mapping[str, Place], spelling: _Spelling
+    interface: str, members: Iterable[Member], places: Mapping[str, Place], spelling: Spelling
 ) -> Iterator[str]:
     names = {member.name: places[member.name].name for member in members}
     told = [f"{text(name)}: {text(there)}" for name, there in names.items() if there != pascal(name)]
@@ -246,10 +174,10 @@ def _decorator_lines(
     yield ")"
 
 
-def _property(member: Member, spelling: _Spelling) -> Iterator[str]:
+def _property(member: Member, spelling: Spelling) -> Iterator[str]:
     (parameter,) = member.parameters
     node = parameter.type
-    factory = _factory(node, spelling)
+    factory = factory_of(node, spelling)
     options = [f"factory={factory}" if factory else literal(node, node.zero, spelling)]
     options += ["writable=True"] if member.writable else []
     options += [f"unit={text(parameter.unit)}"] if parameter.unit else []
@@ -275,7 +203,7 @@ def _property(member: Member, spelling: _Spelling) -> Iterator[str]:
     yield "    )"
 
 
-def _function(member: Member, spelling: _Spelling, *, wrap: bool) -> Iterator[str]:
+def _function(member: Member, spelling: Spelling, *, wrap: bool) -> Iterator[str]:
     is_slot = member.kind is Kind.SLOT
     timeout = f"(timeout={member.timeout!r})" if is_slot and member.timeout != DEFAULT_TIMEOUT else ""
     yield f"    @{spelling('slot' if is_slot else 'signal')}{timeout}"
@@ -297,7 +225,7 @@ def _function(member: Member, spelling: _Spelling, *, wrap: bool) -> Iterator[st
         yield "        ..."
 
 
-def _parameter(number: int, parameter: Parameter, spelling: _Spelling) -> str:
+def _parameter(number: int, parameter: Parameter, spelling: Spelling) -> str:
     name = parameter.name if _is_name(parameter.name) else f"arg{number}"
     told = f"{name}: {spelling.annotation(parameter.type, parameter.unit)}"
     return told if parameter.default is MISSING else f"{told} = {literal(parameter.type, parameter.default, spelling)}"

@@ -54,6 +54,8 @@ def token_of(call: Message, number: int) -> int:
 class DBusObject(HostedObject):
     """One published object as D-Bus shows it, at *path*, with the members that say nothing else in *interface*."""
 
+    wire = "D-Bus"
+
     def __init__(
         self,
         publication: Publication,
@@ -65,13 +67,13 @@ class DBusObject(HostedObject):
         carry: Carry,
     ) -> None:
         self.publication, self.path = publication, path
-        self.places = placed(publication.contract, interface, declared_in(type(publication.object)))
-        self.interfaces: tuple[Interface, ...] = interfaces_of(publication.contract, self.places)
+        self.places = placed(self.contract, interface, declared_in(type(publication.object)))
+        self.interfaces: tuple[Interface, ...] = interfaces_of(self.contract, self.places)
         self.properties: dict[str, dict[str, Member]] = {interface.name: {} for interface in self.interfaces}
         """By interface and name."""
         self.streams: dict[str, Member] = {}
         """By name on D-Bus, and by name in Python."""
-        self.description = describe(publication.contract).decode()
+        self.description = describe(self.contract).decode()
         """The contract as JSON."""
         self.xml = ""
         """What it shows as XML, once somebody has asked."""
@@ -79,7 +81,7 @@ class DBusObject(HostedObject):
         self._told: set[str] = set()
         """Members of which the log has already said that a value cannot be carried."""
         self._variants: dict[str, Callable[[Any, Fds], Variant]] = {}
-        for member in publication.contract.members.values():
+        for member in self.contract.members.values():
             self._know(member)
         super().__init__(publication)
         for door in self.doors.values():

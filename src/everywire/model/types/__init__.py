@@ -31,6 +31,11 @@ from everywire.model.types.handles import (
     Handle,
     holds_handle,
 )
+from everywire.model.types.objects import (
+    ObjectOf,
+    child_type,
+    holds_object,
+)
 from everywire.model.types.scalars import (
     BOOL,
     BYTES,
@@ -79,12 +84,15 @@ __all__ = (
     "Handle",
     "Int",
     "ListOf",
+    "ObjectOf",
     "OptionalOf",
     "StructOf",
     "TupleOf",
     "Type",
+    "child_type",
     "equal",
     "holds_handle",
+    "holds_object",
     "is_atom",
     "python_type",
     "refuse",
@@ -99,7 +107,7 @@ def python_type(node: Type) -> Any:
         return node.exact
     if isinstance(node, Exact):
         return node.kind
-    if isinstance(node, (EnumType, StructOf)):
+    if isinstance(node, (EnumType, StructOf, ObjectOf)):
         return node.cls
     if isinstance(node, ListOf):
         return types.GenericAlias(list, (python_type(node.item),))

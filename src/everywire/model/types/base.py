@@ -58,6 +58,8 @@ def equal(one: Any, other: Any) -> bool:
     if isinstance(one, tuple):
         mine, others = cast("tuple[Any, ...]", one), cast("tuple[Any, ...]", other)
         return len(mine) == len(others) and all(map(equal, mine, others))
+    if hasattr(one, "__everywire_declared__"):  # a child object is the same only as itself
+        return False
     if one == other or (one != one and other != other):  # noqa: PLR0124  only NaN differs from itself
         return True
     names: Any = getattr(one, "__struct_fields__", ()) or getattr(one, "__dataclass_fields__", ())

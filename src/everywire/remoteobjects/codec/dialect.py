@@ -7,11 +7,35 @@ are big endian in both.
 
 from __future__ import annotations
 
-from typing import Final
+import struct
+from typing import Final, NamedTuple
 
 import msgspec
 
 from everywire.codec.qdatastream.stream import Order
+
+
+class Numbers(NamedTuple):
+    """The numbers of frames in one byte order."""
+
+    size: struct.Struct
+    """A frame's size."""
+    head: struct.Struct
+    """Size, packet id, length of the name."""
+    name: struct.Struct
+    """Packet id, length of the name."""
+    serial: struct.Struct
+    """A serial, an index, a kind of call."""
+    text: str
+    """Python's name of QString's encoding."""
+
+
+def _numbers(order: Order) -> Numbers:
+    size, head, name, serial = (struct.Struct(order + code) for code in ("I", "IHI", "HI", "i"))
+    return Numbers(size, head, name, serial, "utf-16-le" if order == "<" else "utf-16-be")
+
+
+_NUMBERS: Final = {order: _numbers(order) for order in ("<", ">")}
 
 
 class Dialect(msgspec.Struct, frozen=True, gc=False):
@@ -31,9 +55,9 @@ class Dialect(msgspec.Struct, frozen=True, gc=False):
         return self.version < 20
 
     @property
-    def greeting(self) -> bytes:
-        """The first four bytes of a host that speaks it: the size of its handshake."""
-        return (22).to_bytes(4, "little" if self.order == "<" else "big")
+    def numbers(self) -> Numbers:
+        """How the numbers of its frames are packed."""
+        return _NUMBERS[self.order]
 
 
 QTRO_2_0: Final = Dialect("QtRO 2.0", "<", 20, 20)

@@ -17,6 +17,7 @@ import msgspec
 
 from everywire.codec.qdatastream import Typed, TypeId
 from everywire.errors import Code, Fault
+from everywire.remoteobjects.codec.dialect import QTRO_2_0, Dialect
 from everywire.remoteobjects.codec.packets import CallKind, Invoke, InvokeReply, encode_packet
 
 HELLO: Final = "everywire/1?"
@@ -72,20 +73,20 @@ class ToldBy(msgspec.Struct, frozen=True, gc=False):
     arguments: tuple[Any, ...]
 
 
-def ask(method: Method, *arguments: Any, serial: int = -1) -> bytes:
+def ask(method: Method, *arguments: Any, serial: int = -1, dialect: Dialect = QTRO_2_0) -> bytes:
     """Return the frame of a request."""
-    return encode_packet(Invoke(NAME, CallKind.METHOD, method, arguments, serial, -1))
+    return encode_packet(Invoke(NAME, CallKind.METHOD, method, arguments, serial, -1), dialect)
 
 
-def tell(what: Told, *arguments: Any) -> bytes:
+def tell(what: Told, *arguments: Any, dialect: Dialect = QTRO_2_0) -> bytes:
     """Return the frame of something a host tells."""
-    return encode_packet(Invoke(NAME, CallKind.METHOD, what, arguments, -1, -1))
+    return encode_packet(Invoke(NAME, CallKind.METHOD, what, arguments, -1, -1), dialect)
 
 
-def answer(serial: int, value: Any = None) -> bytes:
+def answer(serial: int, value: Any = None, dialect: Dialect = QTRO_2_0) -> bytes:
     """Return the frame that answers a request."""
     typed = Typed(TypeId.QBYTE_ARRAY, value) if isinstance(value, bytes) else value
-    return encode_packet(InvokeReply(NAME, serial, typed))
+    return encode_packet(InvokeReply(NAME, serial, typed), dialect)
 
 
 def read_request(packet: Invoke) -> Asked | None:

@@ -13,8 +13,7 @@ from typing import Final
 
 import msgspec
 
-from everywire.codec.qdatastream import Reader, UserTypes, Writer
-from everywire.codec.qdatastream.reader import NO_TYPES
+from everywire.codec.qdatastream import NO_TYPES, Reader, UserTypes, Writer
 from everywire.codec.qdatastream.stream import Buffer
 from everywire.errors import ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec.definition import ClassDefinition, read_definition, write_definition
@@ -154,9 +153,9 @@ _FROM_NODE: Final = frozenset({PacketId.ADD_OBJECT, PacketId.REMOVE_OBJECT, Pack
 _FROM_HOST: Final = frozenset(PacketId) - {PacketId.ADD_OBJECT, PacketId.PING}
 
 
-def encode_packet(packet: Packet, dialect: Dialect = QTRO_2_0) -> bytes:
-    """A whole frame with its size; `ModelError` for values that cannot be sent."""
-    writer = Writer(order=dialect.order, version=dialect.version)
+def encode_packet(packet: Packet, dialect: Dialect = QTRO_2_0, types: UserTypes = NO_TYPES) -> bytes:
+    """A whole frame with its size; *types* are those by C++ name. `ModelError` for values that cannot be sent."""
+    writer = Writer(order=dialect.order, version=dialect.version, types=types)
     _write_body(writer, packet)
     body = writer.to_bytes()
     frame = Writer(order=dialect.order)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from everywire.codec.qdatastream import Reader
 from everywire.errors import ModelError, RemoteProtocolError
 from everywire.model import Contract
 from everywire.model.description import read_description
-from everywire.remoteobjects.codec import Init, InitDynamic
+from everywire.remoteobjects.codec import Dialect, Init, InitDynamic, ObjectInfo, PacketId
 from everywire.remoteobjects.engine import Skipped
-from everywire.remoteobjects.wire.layout import Layout, definition_of, layout_of, names_in, read_definition_of
+from everywire.remoteobjects.rep.signature import signature_of
+from everywire.remoteobjects.wire.layout import Layout, layout_in, layout_of, read_definition_of
 
 
 def described(name: str, data: Any) -> Contract:
@@ -20,20 +22,33 @@ def described(name: str, data: Any) -> Contract:
         raise RemoteProtocolError(f"the host described {name} wrongly: {error}") from error
 
 
+def generated(wanted: Contract | None, info: ObjectInfo | None, dialect: Dialect) -> bool:
+    """Return whether a host of Qt has the class of its object from the same .rep as *wanted*."""
+    if wanted is None or info is None or not info.signature:
+        return False
+    try:
+        return signature_of(wanted, qt5=dialect.is_qt5) == info.signature
+    except ModelError:
+        return False
+
+
 def offered_in(packet: InitDynamic | Init, contract: Contract | None) -> tuple[Contract, Layout]:
-    """Return what the host offers and where its members are; *contract* is the exact one, where it was described."""
-    if not isinstance(packet, InitDynamic):
-        raise RemoteProtocolError("the host answered a dynamic listener without a class definition")
+    """Return what the host offers and where its members are; *contract* is the exact one, where that is known."""
+    if isinstance(packet, Init):
+        if contract is None:
+            raise RemoteProtocolError("the host answered a dynamic listener without a class definition")
+        return contract, layout_of(contract)
     if contract is None:
         return read_definition_of(packet.definition, packet.name)
-    if names_in(packet.definition) == names_in(definition_of(contract)):
-        return contract, layout_of(contract)
-    raise RemoteProtocolError(f"{packet.name} became another object while it was attached to")
+    layout = layout_in(packet.definition, contract)
+    if layout is None:
+        raise RemoteProtocolError(f"{packet.name} became another object while it was attached to")
+    return contract, layout
 
 
-def unreadable_object(event: Any) -> str | None:
+def unreadable_object(event: Any, dialect: Dialect) -> str | None:
     """Return the name of the object whose values cannot be read; it stands behind the packet's number."""
-    if isinstance(event, Skipped) and event.body[:2] in (b"\x02\0", b"\x03\0"):  # Init, InitDynamic
-        end = 6 + int.from_bytes(event.body[2:6], "little")
-        return event.body[6:end].decode("utf-16-le", "replace")
-    return None
+    if not isinstance(event, Skipped):
+        return None
+    reader = Reader(event.body, order=dialect.order, version=dialect.version)
+    return reader.read_string() if reader.read_int("u16") in (PacketId.INIT, PacketId.INIT_DYNAMIC) else None

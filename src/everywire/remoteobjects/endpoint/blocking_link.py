@@ -17,10 +17,11 @@ from everywire.errors import Code, EverywireError, Fault, RemoteProtocolError
 from everywire.model import Contract, Member
 from everywire.remoteobjects.codec import (
     AddObject,
-    CallKind,
+    Handshake,
     Init,
     InitDynamic,
     Invoke,
+    ObjectInfo,
     ObjectList,
     Packet,
     Ping,
@@ -42,7 +43,7 @@ from everywire.remoteobjects.codec.extension import (
     fault_of_code,
     read_told,
 )
-from everywire.remoteobjects.endpoint.attaching import offered_in, unreadable_object
+from everywire.remoteobjects.endpoint.attaching import generated, offered_in, unreadable_object
 from everywire.remoteobjects.endpoint.incoming import Incoming
 from everywire.remoteobjects.engine import (
     LONGEST_NAME,
@@ -58,6 +59,7 @@ from everywire.remoteobjects.engine import (
     reply_head,
     serials,
 )
+from everywire.remoteobjects.wire.looks import user_types
 from everywire.remoteobjects.wire.qttypes import lower
 from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news
 from everywire.runtime.blocking import BlockingCall, Clock, check_thread
@@ -80,8 +82,8 @@ class BlockingLink:
         self.loop, self.stream = session, stream
         self.engine = Engine(host=False, max_frame=limits.frame, careful=self._careful)
         self.extended = self.login_first = self.heard_hello = False
-        self.objects: set[str] | None = None
-        """The names that the host shows; None before it has said."""
+        self.objects: dict[str, ObjectInfo] | None = None
+        """What the host shows, by name; None before it has said."""
         self.frames: list[bytes] = []
         self.attaching: Attaching | None = None
         self.over: Fault | None = None
@@ -97,7 +99,6 @@ class BlockingLink:
         self._stream_numbers = itertools.count(1)
         self._dropped_streams: deque[int] = deque()
         self.write = self.join = self._queue()
-        self.send(encode_packet(Ping(HELLO)))
 
     # What channels call.
 
@@ -112,15 +113,16 @@ class BlockingLink:
     def cancel(self, name: str, serial: int) -> None:
         """Ask an everywire host to stop a call."""
         if self.extended and name != NAME:
-            self.send(ask(Method.CANCEL, name, serial))
+            self.ask(Method.CANCEL, name, serial)
 
     def open_stream(self, channel: Channel, member: Member, arguments: tuple[Any, ...]) -> PulledStream:
         """Start a stream of the host and grant it room."""
         number = next(self._stream_numbers)
         stream = PulledStream(self, channel.replica.name, member, number)
         lowered = [lower(p.type, value) for p, value in zip(member.parameters, arguments, strict=True)]
-        self.send(channel.bounded(ask(Method.OPEN, channel.replica.name, member.name, lowered, number)))
-        self.send(ask(Method.GRANT, number, WINDOW))
+        opening = ask(Method.OPEN, channel.replica.name, member.name, lowered, number, dialect=self.engine.dialect)
+        self.send(channel.bounded(opening))
+        self.ask(Method.GRANT, number, WINDOW)
         self._streams[number] = stream
         return stream
 
@@ -130,6 +132,14 @@ class BlockingLink:
         """Queue a frame."""
         self.join(frame)
 
+    def put(self, packet: Packet) -> None:
+        """Queue a packet; known is how only from the host's handshake on."""
+        self.join(encode_packet(packet, self.engine.dialect))
+
+    def ask(self, method: Method, *arguments: Any, serial: int = -1) -> None:
+        """Tell an everywire host something, or ask it with a *serial*."""
+        self.join(ask(method, *arguments, serial=serial, dialect=self.engine.dialect))
+
     def close_stream(self, number: int) -> None:
         """Tell the host that a stream is not wanted any more; called in any thread, told at the next occasion."""
         self._dropped_streams.append(number)
@@ -137,14 +147,14 @@ class BlockingLink:
     def request(self, method: Method, *arguments: Any) -> BlockingCall:
         """Ask an everywire host; return the pending answer."""
         serial, call = self._asked.expect()
-        self.send(ask(method, *arguments, serial=serial))
+        self.ask(method, *arguments, serial=serial)
         return call
 
     def ping(self, name: str) -> BlockingCall:
         """Return a call that is finished when the host has handled everything sent before."""
         serial, call = self._asked.expect()
         self._asked.pongs.append((name, serial))
-        self.send(encode_packet(Ping(name)))
+        self.put(Ping(name))
         return call
 
     # What the session calls.
@@ -165,7 +175,7 @@ class BlockingLink:
         while self._dropped_streams:
             number = self._dropped_streams.popleft()
             self._streams.pop(number, None)
-            frames.append(ask(Method.CLOSE, number))
+            frames.append(ask(Method.CLOSE, number, dialect=self.engine.dialect))
         if stream.going:
             stream.push()  # an interrupt came
         if frames:
@@ -192,8 +202,11 @@ class BlockingLink:
 
     def attach(self, contract: Contract | None) -> Attaching:
         """Ask for the object; the channel is bound within the event of its values."""
-        self.attaching = attaching = Attaching(contract)
-        self.send(encode_packet(AddObject(self._channel.replica.name, dynamic=True)))
+        name, wanted = self._channel.replica.name, self._channel.wanted
+        info = (self.objects or {}).get(name)
+        exact = not self.extended and generated(wanted, info, self.engine.dialect)
+        self.attaching = attaching = Attaching(wanted if exact else contract, exact=exact)
+        self.put(AddObject(name, dynamic=not exact))
         return attaching
 
     def end(self, fault: Fault) -> None:
@@ -264,16 +277,19 @@ class BlockingLink:
             case Misfit():
                 log.warning("%s sent a value that does not fit: %s", event.name, event.problem)
             case Skipped():
-                if unreadable_object(event) == name and self.attaching is not None:
+                if unreadable_object(event, self.engine.dialect) == name and self.attaching is not None:
                     self.attaching.error = event.error
             case ToldBy():
                 self._told(event)
+            case Handshake():
+                self.engine.routes[reply_head(NAME, self.engine.dialect)] = self._asked.waiting
+                self.put(Ping(HELLO))
             case ObjectList():
                 self._list(event)
             case InitDynamic() | Init() if event.name == name and self.attaching is not None:
                 self._attach_now(self.attaching, event)
             case RemoveObject() if event.name == name:
-                (self.objects or set()).discard(name)
+                (self.objects or {}).pop(name, None)
                 self.loop.withdrawn()
             case Pong():
                 self._pong(event.name)
@@ -285,15 +301,16 @@ class BlockingLink:
     def _again(self, event: Skipped) -> Any:
         """Read a packet again whose types the object in the same chunk has announced."""
         try:
-            return self._careful(decode_packet(event.body, from_host=True, types=self.engine.types))
+            types, dialect = self.engine.types, self.engine.dialect
+            return self._careful(decode_packet(event.body, from_host=True, types=types, dialect=dialect))
         except RemoteProtocolError:
             return event
 
     def _list(self, packet: ObjectList) -> None:
-        found = self.objects = self.objects or set()
+        found = self.objects = self.objects or {}
         for info in packet.entries:
             if len(info.name) + len(info.type_name or "") + len(info.signature or "") <= LONGEST_NAME:
-                found.add(info.name)
+                found.setdefault(info.name, info)
         if len(found) > MOST_LISTED:
             raise RemoteProtocolError(f"the host shows more than {MOST_LISTED} objects")
         if any(info.name == self._channel.replica.name for info in packet.entries):
@@ -312,9 +329,11 @@ class BlockingLink:
         try:
             if isinstance(packet, InitDynamic):
                 self.engine.types = packet.definition.user_types()
+            elif attaching.contract is not None:
+                self.engine.types = user_types(attaching.contract)
             offered, layout = offered_in(packet, attaching.contract)
             channel.replica.remote = Remote(self, channel)  # before observers hear of the link: they may push
-            channel.attach(self, offered, layout, packet.values)
+            channel.attach(self, offered, layout, packet.values, exact=attaching.exact)
         except EverywireError as error:
             channel.replica.remote = None
             attaching.error = error
@@ -330,7 +349,7 @@ class BlockingLink:
             case Told.FAILED, (int(number), code, message) if number in self._streams:
                 self._streams.pop(number).ended(fault_of_code(code, message))
             case Told.GAP, (int(signals),):
-                self._channel.replica.gap += signals
+                self._channel.replica.missed(signals)
             case Told.OVER, (code, message):
                 self.over = fault_of_code(code, message)
             case _:
@@ -340,8 +359,8 @@ class BlockingLink:
 class Attaching:
     """The channel on its way to its object."""
 
-    def __init__(self, contract: Contract | None) -> None:
-        self.contract = contract
+    def __init__(self, contract: Contract | None, *, exact: bool) -> None:
+        self.contract, self.exact = contract, exact
         self.done = False
         self.error: Exception | None = None
 
@@ -355,7 +374,6 @@ class Asked:
         self.pongs: deque[tuple[str, int]] = deque()
         self._link = link
         self._next_serial = serials().__next__
-        link.engine.routes[reply_head(NAME)] = self.waiting
 
     def expect(self) -> tuple[int, BlockingCall]:
         """Return a serial and the call that waits for it."""
@@ -403,9 +421,9 @@ class Remote:
         An everywire host answers with a Fault; Qt answers nothing, so there the answer is a fence (MAPPINGS 2).
         """
         channel = self._channel
-        sent, index = channel.sent_type(member), channel.push_index(member)
-        if index is not None:
-            await channel.invoke(CallKind.METHOD, index, (sent,), (value,))
+        pushing = channel.push(member, value)
+        if pushing is not None:
+            await pushing
         else:
             self._link.send(channel.write_frame(member, value))
             await self._link.ping(channel.replica.name)

@@ -32,13 +32,13 @@ class HostExtension:
             self._session.refuse(NAME, asked.serial, fault)
             return
         if asked.serial >= 0:
-            self._session.outbox.put(answer(asked.serial, value))
+            self._session.outbox.put(answer(asked.serial, value, self._session.dialect))
 
     def tell_gap(self, signals: int) -> None:
         """Tell how many signals were dropped because the node did not read."""
         self._session.refusals["dropped_signals"] += signals
         if self._session.extended:
-            self._session.outbox.put(tell(Told.GAP, signals))
+            self._session.outbox.put(tell(Told.GAP, signals, dialect=self._session.dialect))
 
     def wake(self) -> None:
         """The link has room again."""
@@ -62,15 +62,16 @@ class HostExtension:
         """Send an item of a stream."""
         node = door.member.result
         checked = item if node is None else lower(node, node.convert(item))
-        self._session.outbox.put(tell(Told.ITEM, number, checked))
+        self._session.outbox.put(tell(Told.ITEM, number, checked, dialect=self._session.dialect))
 
     def tell_failed(self, number: int, fault: Fault) -> None:
         """Send that a stream ended with *fault*."""
-        self._session.outbox.put(tell(Told.FAILED, number, fault.code.value, fault.message))
+        dialect = self._session.dialect
+        self._session.outbox.put(tell(Told.FAILED, number, fault.code.value, fault.message, dialect=dialect))
 
     def tell_ended(self, number: int) -> None:
         """Send that a stream has no more items."""
-        self._session.outbox.put(tell(Told.END, number))
+        self._session.outbox.put(tell(Told.END, number, dialect=self._session.dialect))
 
     # Private.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from everywire.model import Member
-from everywire.remoteobjects.codec.extension import Method, ask
+from everywire.remoteobjects.codec.extension import Method
 from everywire.remoteobjects.wire.qttypes import lift
 from everywire.runtime import incoming
 
@@ -13,8 +13,8 @@ from everywire.runtime import incoming
 class Carrier(Protocol):
     """What a stream needs of the connection that it came over."""
 
-    def send(self, frame: bytes) -> None:
-        """Queue a frame."""
+    def ask(self, method: Method, *arguments: Any) -> None:
+        """Tell the host what needs no answer."""
         ...
 
     def close_stream(self, number: int) -> None:
@@ -36,7 +36,7 @@ class Incoming(incoming.Incoming):
 
     def grant(self, items: int) -> None:
         """Tell the host that there is room for *items* more."""
-        self.carrier.send(ask(Method.GRANT, self.number, items))
+        self.carrier.ask(Method.GRANT, self.number, items)
 
     def stop(self) -> None:
         """Tell the host that no more items are wanted."""

@@ -17,7 +17,7 @@ import msgspec
 
 from everywire.errors import Code, Fault, LinkError
 from everywire.model import Role
-from everywire.remoteobjects.codec import Invoke, Packet, Ping, Pong, encode_packet
+from everywire.remoteobjects.codec import Invoke, Packet, Ping, Pong
 from everywire.remoteobjects.codec.extension import (
     HELLO,
     LOGIN_FIRST,
@@ -32,7 +32,8 @@ from everywire.remoteobjects.codec.extension import (
 from everywire.remoteobjects.codec.faults import encode_fault_reply
 from everywire.remoteobjects.endpoint.serving import HostServer, HostSession
 from everywire.remoteobjects.engine import Broken
-from everywire.remoteobjects.wire.hosting import HostedObject, Refused
+from everywire.remoteobjects.wire.doors import Refused
+from everywire.remoteobjects.wire.hosting import Hosted
 from everywire.runtime import audit
 from everywire.runtime.gate import Invoked
 from everywire.runtime.scram import MECHANISM, Server, refused
@@ -40,6 +41,8 @@ from everywire.runtime.tokens import Grant, Tokens
 
 _BEFORE: Final[dict[bytes, Any]] = {}
 """The routes of a link before its login: no call is even decoded."""
+PATIENCE: Final = 1.0
+"""Seconds that every link has for the beginning of its login, however many wait."""
 _CHANGED: Final = "was changed"
 
 
@@ -69,6 +72,11 @@ class GuardedSession(HostSession):
         """Whether it still has to log in."""
         return not self._entered
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has not even begun to log in."""
+        return not self._entered and self._exchange is None
+
     def greet(self) -> None:
         """Let the peer in, or wait for its login."""
         peer = self._connection.peer
@@ -85,8 +93,20 @@ class GuardedSession(HostSession):
         self.caller = msgspec.structs.replace(self.caller, role=Role.STRANGER)
         self._engine.routes = _BEFORE
         self._engine.max_frame = min(self.limits.frame, self.limits.frame_before_authentication)
-        self._deadline = self._loop.call_later(self.limits.handshake, self._too_late)
+        if self.limits.handshake > PATIENCE:
+            self._deadline = self._loop.call_later(PATIENCE, self._look)
+        else:
+            self._deadline = self._loop.call_later(self.limits.handshake, self._too_late)
         self._connection.write(self._engine.data_to_send())
+
+    def _look(self) -> None:
+        """After `PATIENCE`: leave the peer the rest of its time, unless too many keep it waiting as it does."""
+        self._deadline = self._loop.call_later(self.limits.handshake - PATIENCE, self._too_late)
+        sessions = self._server.sessions
+        idle = [session for session in sessions if isinstance(session, GuardedSession) and session.is_idle]
+        if self in idle[: -self.limits.strangers or None]:
+            self.refusals["strangers"] += 1
+            self.abort()
 
     def receive(self, events: list[Any]) -> None:
         """Take the events of one chunk through the gate, unless the login is over."""
@@ -128,7 +148,7 @@ class GuardedSession(HostSession):
         self._reason = self._reason or "it did not log in"
         if isinstance(event, Ping) and event.name == HELLO:
             self.extended = True
-            self.outbox.put(encode_packet(Pong(LOGIN_FIRST)))
+            self.put(Pong(LOGIN_FIRST))
         elif isinstance(event, Asked) and self.extended:
             self._authenticate(event)
         elif isinstance(event, Broken):
@@ -158,11 +178,11 @@ class GuardedSession(HostSession):
             why = self._tokens.why_not(self._name) if self._exchange is not None else "malformed"
             self._refuse_login(asked.serial, fault, why)
             return
-        self.outbox.put(answer(asked.serial, told))
+        self.outbox.put(answer(asked.serial, told, self.dialect))
         if grant is not None:
             self._enter(grant)
             self._engine.routes, self._engine.max_frame = self._server.routes, self.limits.frame
-            self.outbox.put(encode_packet(self.first_list()))
+            self.put(self.first_list())
 
     def _step(self, arguments: tuple[Any, ...]) -> tuple[bytes, Grant | None]:
         """Answer one of the client's two messages; the second gives what it was granted. Raises Fault."""
@@ -188,7 +208,7 @@ class GuardedSession(HostSession):
 
     def _refuse_login(self, serial: int, fault: Fault, reason: str) -> None:
         self._deny(reason)
-        self.outbox.put(encode_fault_reply(NAME, serial, fault))
+        self.outbox.put(encode_fault_reply(NAME, serial, fault, self.dialect))
         self._loop.call_soon(self.end)
 
     def _too_late(self) -> None:
@@ -209,7 +229,7 @@ class GuardedSession(HostSession):
         for name in tuple(self.attached):
             self._detach(name)
         if self.extended and why != _CHANGED:  # then it may log in again at once
-            self.outbox.put(tell(Told.OVER, fault.code.value, fault.message))
+            self.outbox.put(tell(Told.OVER, fault.code.value, fault.message, dialect=self.dialect))
         self._deny(why)
         self._loop.call_soon(self.end)
 
@@ -239,5 +259,5 @@ class GuardedSession(HostSession):
         asked = read_request(packet) if isinstance(packet, Invoke) else None
         return asked if asked is not None and asked.method is Method.AUTHENTICATE else packet
 
-    def _sees(self, hosted: HostedObject) -> bool:
+    def _sees(self, hosted: Hosted) -> bool:
         return self._entered and super()._sees(hosted)

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,6 @@ from everywire.errors import Code, EverywireError, Fault, LinkError, RemoteProto
 from everywire.model import Contract, Member
 from everywire.remoteobjects.codec import (
     AddObject,
-    CallKind,
     Init,
     InitDynamic,
     Invoke,
@@ -21,13 +21,13 @@ from everywire.remoteobjects.codec import (
     PropertyChange,
     RemoveObject,
     decode_packet,
-    encode_packet,
 )
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, ask, fault_of_code, read_told
-from everywire.remoteobjects.endpoint.attaching import described, offered_in, unreadable_object
+from everywire.remoteobjects.endpoint.attaching import described, generated, offered_in, unreadable_object
 from everywire.remoteobjects.endpoint.streaming import IncomingStream
 from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
+from everywire.remoteobjects.wire.looks import user_types
 from everywire.remoteobjects.wire.qttypes import lower
 from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news
 from everywire.runtime.credentials import Credential
@@ -52,6 +52,8 @@ class ReplicaSession(NodeSession):
         self._streams: weakref.WeakValueDictionary[int, IncomingStream] = weakref.WeakValueDictionary()
         self._stream_numbers = itertools.count(1)
         self._shown = asyncio.Event()
+        self.on_offered: Callable[[], object] | None = None
+        """Called when the host shows another object."""
         self._deadlines = Deadlines(self.loop)
 
     async def contract(self, name: str) -> Contract:
@@ -63,6 +65,10 @@ class ReplicaSession(NodeSession):
         shown = await self._acquire(name, dynamic=True)
         self.release(name)
         return offered_in(shown, None)[0]
+
+    def class_name_of(self, name: str) -> str:
+        """Return the class of the object *name*, as the host's list has it."""
+        return self.objects[name].type_name or ""
 
     async def attach(self, replica: ReplicaLink, *, patient: bool) -> None:
         """Bind *replica* to its source; see `runtime.wires.ClientSession`."""
@@ -96,7 +102,7 @@ class ReplicaSession(NodeSession):
     def cancel(self, name: str, serial: int) -> None:
         """Ask an everywire host to stop a call."""
         if self.extended:
-            self.send(ask(Method.CANCEL, name, serial))
+            self.ask(Method.CANCEL, name, serial)
 
     def open_stream(self, channel: Channel, member: Member, arguments: tuple[Any, ...]) -> IncomingStream:
         """Start a stream of the host and grant it room."""
@@ -104,15 +110,20 @@ class ReplicaSession(NodeSession):
         stream = IncomingStream(self, channel.replica.name, member, number)
         self._streams[number] = stream
         lowered = [lower(p.type, value) for p, value in zip(member.parameters, arguments, strict=True)]
-        self.send(channel.bounded(ask(Method.OPEN, channel.replica.name, member.name, lowered, number)))
-        self.send(ask(Method.GRANT, number, WINDOW))
+        opening = ask(Method.OPEN, channel.replica.name, member.name, lowered, number, dialect=self.engine.dialect)
+        self.send(channel.bounded(opening))
+        self.ask(Method.GRANT, number, WINDOW)
         return stream
+
+    def ask(self, method: Method, *arguments: Any) -> None:
+        """Tell an everywire host what needs no answer."""
+        self.send(ask(method, *arguments, dialect=self.engine.dialect))
 
     def close_stream(self, number: int) -> None:
         """Tell the host that a stream is not wanted any more."""
         self._streams.pop(number, None)
         if not self._gone.done():
-            self.send(ask(Method.CLOSE, number))
+            self.ask(Method.CLOSE, number)
 
     # What the session calls.
 
@@ -151,6 +162,8 @@ class ReplicaSession(NodeSession):
     def listed(self, names: tuple[str, ...]) -> None:
         """Attach those again whose source the host had withdrawn."""
         self._shown.set()
+        if self.on_offered is not None:
+            self.on_offered()
         for name in names:
             channel = self._channels.get(name)
             if name in self._attaching:
@@ -200,8 +213,15 @@ class ReplicaSession(NodeSession):
         return described(name, await self.request(Method.CONTRACT, name))
 
     def _ask_for(self, name: str) -> None:
-        if not self.extended or self._attaching[name].contract is not None:
-            self.send(encode_packet(AddObject(name, dynamic=True)))
+        attaching = self._attaching[name]
+        if self.extended:
+            if attaching.contract is not None:
+                self.put(AddObject(name, dynamic=True))
+            return
+        wanted = attaching.channel.wanted
+        attaching.exact = generated(wanted, self.objects.get(name), self.engine.dialect)
+        attaching.contract = wanted if attaching.exact else None
+        self.put(AddObject(name, dynamic=not attaching.exact))
 
     def _attach_now(self, attaching: _Attaching, packet: InitDynamic | Init) -> None:
         """Bind the channel within the event of its values: the next event may be a change of them."""
@@ -210,11 +230,13 @@ class ReplicaSession(NodeSession):
             return
         try:
             if isinstance(packet, InitDynamic):
-                self.learn(packet.name, packet.definition)
+                self.learn(packet.name, packet.definition.user_types())
+            elif contract is not None:
+                self.learn(packet.name, user_types(contract))
             offered, layout = offered_in(packet, contract)
             self._channels[packet.name] = channel
             channel.replica.remote = _Remote(self, channel)  # before observers hear of the link: they may push
-            channel.attach(self, offered, layout, packet.values)
+            channel.attach(self, offered, layout, packet.values, exact=attaching.exact)
         except EverywireError as error:
             channel.replica.remote = None
             attaching.done.set_exception(error)
@@ -223,7 +245,7 @@ class ReplicaSession(NodeSession):
 
     def _fail_unreadable(self, event: Any) -> None:
         """End the wait for an object whose values cannot be read."""
-        name = unreadable_object(event) or ""
+        name = unreadable_object(event, self.engine.dialect) or ""
         attaching, init = self._attaching.get(name), self._inits.pop(name, None)
         if attaching is not None and not attaching.done.done():
             attaching.done.set_exception(event.error)
@@ -233,7 +255,7 @@ class ReplicaSession(NodeSession):
     def _again(self, event: Skipped) -> Any:
         """Read a packet again whose types an object in the same chunk has announced."""
         try:
-            return self.careful(decode_packet(event.body, from_host=True, types=self.engine.types))
+            return self.careful(decode_packet(event.body, from_host=True, types=self.engine.types, dialect=self.engine.dialect))
         except RemoteProtocolError:
             return event
 
@@ -251,7 +273,7 @@ class ReplicaSession(NodeSession):
                 self._streams.pop(number).ended(fault_of_code(code, message))
             case Told.GAP, (int(signals),):
                 for channel in self._channels.values():
-                    channel.replica.gap += signals
+                    channel.replica.missed(signals)
             case Told.OVER, (code, message):
                 self._broken = fault_of_code(code, message)
             case _:
@@ -265,6 +287,8 @@ class _Attaching:
     channel: Channel
     done: asyncio.Future[None]
     contract: Contract | None = None
+    exact: bool = False
+    """Whether the object is generated from the same .rep as our class."""
 
 
 class _Remote:
@@ -279,9 +303,9 @@ class _Remote:
         An everywire host answers with a Fault; Qt answers nothing, so there the answer is a fence (MAPPINGS 2).
         """
         channel = self._channel
-        sent, index = channel.sent_type(member), channel.push_index(member)
-        if index is not None:
-            await channel.invoke(CallKind.METHOD, index, (sent,), (value,))
+        pushing = channel.push(member, value)
+        if pushing is not None:
+            await pushing
         else:
             self._session.send(channel.write_frame(member, value))
             try:

@@ -8,14 +8,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
+from everywire.codec.qdatastream import Reader
 from everywire.errors import Code, Fault, LinkError
 from everywire.model import Caller
 from everywire.remoteobjects.codec import (
+    QTRO_2_0,
     AddObject,
+    Dialect,
     Invoke,
     InvokeReply,
     ObjectList,
     Packet,
+    PacketId,
     Ping,
     Pong,
     RemoveObject,
@@ -24,8 +28,9 @@ from everywire.remoteobjects.codec import (
 from everywire.remoteobjects.codec.extension import HELLO, NAME, WELCOME, Asked, read_request
 from everywire.remoteobjects.codec.faults import encode_fault_reply
 from everywire.remoteobjects.endpoint.extending import HostExtension
-from everywire.remoteobjects.engine import Broken, Engine, Skipped
-from everywire.remoteobjects.wire.hosting import HostedObject, Refused, careful_invoke
+from everywire.remoteobjects.engine import Broken, Engine, Skipped, invoke_head
+from everywire.remoteobjects.wire.doors import Refused, careful_invoke
+from everywire.remoteobjects.wire.hosting import Hosted, HostedObject
 from everywire.runtime import audit
 from everywire.runtime.gate import Door, authorize
 from everywire.runtime.inbound import InboundLink
@@ -39,16 +44,27 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 log: Final = logging.getLogger("everywire.remoteobjects")
 
 
-class HostServer:
-    """The objects of a node at one address."""
+MOST_REMEMBERED: Final = 4096
+"""Pairs of process and object that a host remembers as dynamic listeners."""
 
-    def __init__(self, node: Node, *, insecure: bool) -> None:
-        self.node = node
-        self.hosted: dict[str, HostedObject] = {}
+
+class HostServer:
+    """The objects of a node at one address, in one dialect."""
+
+    def __init__(
+        self, node: Node, *, insecure: bool, dialect: Dialect = QTRO_2_0, dynamic_only: bool = False
+    ) -> None:
+        self.node, self.dialect = node, dialect
+        self.hosted: dict[str, Hosted] = {}
         self.routes: dict[bytes, Any] = {}
+        """What leads calls of dynamic listeners to doors."""
+        self.types: dict[str, Any] = {}
+        """The structs and enums of all objects, by C++ name."""
         self.sessions: dict[HostSession, None] = {}  # oldest first
         self.at_end_of_turn = Turn(asyncio.get_running_loop().call_soon).call_soon
-        self._insecure = insecure
+        self._insecure, self._dynamic_only = insecure, dynamic_only
+        self._dynamic: dict[tuple[int, str], None] = {}
+        """Process and object: who attached with the class definition, and will come back without asking for it."""
         self._listener: Listener | None = None
         for publication in node.published.values():
             self.added(publication)
@@ -82,20 +98,35 @@ class HostServer:
 
     def added(self, publication: Publication) -> None:
         """Show a newly published object to all links."""
-        hosted = HostedObject(publication)
+        hosted: Hosted = HostedObject(publication, self.dialect)
         self.hosted[hosted.name] = hosted
-        self.routes.update(hosted.routes)
+        self.routes.update(hosted.routes(dynamic=True))
+        self.types.update(hosted.user_types)
         for session in self.sessions:
             session.announce(hosted)
 
     def removed(self, publication: Publication) -> None:
         """Take an object back; links that use it are told."""
         hosted = self.hosted.pop(publication.name)
-        for head in hosted.routes:
+        for head in hosted.routes(dynamic=True):
             self.routes.pop(head, None)
         hosted.close()
         for session in self.sessions:
             session.withdrawn(hosted)
+
+    def is_dynamic(self, pid: int | None, name: str, *, asked: bool) -> bool:
+        """Return whether a listener knows the object *name* by its class definition, and remember who *asked* for it.
+
+        After a link was lost a dynamic replica of Qt attaches as one that was generated from a .rep; only the process,
+        which the system tells on local sockets, gives it away.
+        """
+        if self._dynamic_only or pid is None:
+            return asked or self._dynamic_only
+        if asked:
+            self._dynamic[pid, name] = None
+            if len(self._dynamic) > MOST_REMEMBERED:
+                del self._dynamic[next(iter(self._dynamic))]
+        return (pid, name) in self._dynamic
 
     def recheck(self) -> None:
         """Apply changed policies."""
@@ -136,19 +167,37 @@ class HostServer:
 class HostSession(InboundLink):
     """One link of a host."""
 
-    __slots__ = ("_connection", "_engine", "_extension", "_gone", "_hidden", "_server", "attached", "extended")
+    __slots__ = (
+        "_connection",
+        "_dynamic",
+        "_engine",
+        "_exact",
+        "_extension",
+        "_gone",
+        "_hidden",
+        "_server",
+        "attached",
+        "extended",
+    )
 
     def __init__(self, server: HostServer) -> None:
         self._server = server
         self.attached: tuple[str, ...] = ()
         self._hidden = _NOTHING
         """The objects that the caller might not see when it was last looked at."""
+        self._dynamic = self._exact = _NOTHING
+        """The objects that it has by their definitions, and those of replicas generated from a .rep."""
         self.extended = False
         """Whether the peer is everywire too."""
         self._extension = HostExtension(self)
         self._engine = Engine(
-            host=True, max_frame=server.node.limits.frame, routes=server.routes, careful=self._careful
+            host=True,
+            max_frame=server.node.limits.frame,
+            routes=server.routes,
+            careful=self._careful,
+            dialect=server.dialect,
         )
+        self._engine.types = server.types
 
     # What the transport calls.
 
@@ -171,6 +220,15 @@ class HostSession(InboundLink):
             return
         self._server.sessions[self] = None
         self.greet()
+
+    @property
+    def dialect(self) -> Dialect:
+        """The protocol version of the link."""
+        return self._server.dialect
+
+    def put(self, packet: Packet) -> None:
+        """Queue *packet*."""
+        self.outbox.put(encode_packet(packet, self._server.dialect))
 
     @property
     def is_stranger(self) -> bool:
@@ -211,23 +269,28 @@ class HostSession(InboundLink):
         for name in self.attached:
             hosted = self._server.hosted.get(name)
             if hosted is not None:
-                hosted.links.pop(self, None)
+                hosted.leave(self)
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
     # What the server calls.
 
-    def announce(self, hosted: HostedObject) -> None:
+    def announce(self, hosted: Hosted) -> None:
         """Tell about a new object."""
+        if self._exact:
+            self._engine.routes.update(hosted.routes(dynamic=True))
         if not self._sees(hosted):
             self._hidden |= {hosted.name}
             return
         self._hidden -= {hosted.name}
         self._engine.max_frame = self.limits.frame
-        self.outbox.put_notice(encode_packet(ObjectList((hosted.info,))))
+        self.outbox.put_notice(encode_packet(ObjectList((hosted.info,)), self.dialect))
 
-    def withdrawn(self, hosted: HostedObject) -> None:
+    def withdrawn(self, hosted: Hosted) -> None:
         """An object is gone, its streams with it."""
+        if self._exact:
+            for head in hosted.routes(dynamic=True):
+                self._engine.routes.pop(head, None)
         self._take_back(hosted)
         self._hidden -= {hosted.name}
         self.forget(hosted.doors)
@@ -297,12 +360,12 @@ class HostSession(InboundLink):
         if token < 0:
             return
         if self.extended:
-            self.outbox.put(encode_fault_reply(name, token, fault))
+            self.outbox.put(encode_fault_reply(name, token, fault, self.dialect))
             return
         log.info("%s got no result from %.80r: %s", self.caller, name, fault)
-        self.outbox.put(encode_packet(InvokeReply(name, token, None)))
+        self.put(InvokeReply(name, token, None))
 
-    def visible(self, name: str) -> HostedObject:
+    def visible(self, name: str) -> Hosted:
         """Return the object *name*; raise Fault(NOT_FOUND) when there is none for this caller."""
         hosted = self._server.hosted.get(name)
         if hosted is None or not self._may_attach(hosted):
@@ -318,7 +381,8 @@ class HostSession(InboundLink):
             asked = read_request(packet)
             if asked is not None:
                 return asked
-        return careful_invoke(packet, self._server.hosted.get(packet.name))
+        head = invoke_head(packet.name, packet.call, packet.index, self.dialect)
+        return careful_invoke(packet, self._engine.routes.get(head))
 
     def _what_to_tell(self, refused: Refused) -> Fault:
         """Return why a call is refused: whoever may not use a member does not learn what its arguments should be."""
@@ -329,10 +393,10 @@ class HostSession(InboundLink):
                 return fault
         return refused.fault
 
-    def _sees(self, hosted: HostedObject) -> bool:
+    def _sees(self, hosted: Hosted) -> bool:
         return hosted.publication.policy.sees(self.caller)
 
-    def _may_attach(self, hosted: HostedObject) -> bool:
+    def _may_attach(self, hosted: Hosted) -> bool:
         if self._sees(hosted):
             return True
         audit.denied("object", self.caller, object=hosted.name)
@@ -351,35 +415,48 @@ class HostSession(InboundLink):
             return
         if hosted.name not in self.attached:
             self.attached = (*self.attached, hosted.name)
-        self.outbox.put(hosted.attached(dynamic=packet.dynamic))
-        hosted.links[self] = None
+        asked = packet.dynamic or hosted.name in self._dynamic
+        dynamic = self._server.is_dynamic(self._connection.peer.pid, hosted.name, asked=asked)
+        self._listen_as(hosted, dynamic=dynamic)
+        self.outbox.put(hosted.join(self, dynamic=dynamic, anew=packet.dynamic))
 
-    def _take_back(self, hosted: HostedObject) -> None:
+    def _listen_as(self, hosted: Hosted, *, dynamic: bool) -> None:
+        """See that the results of calls have the types that the listener knows."""
+        if dynamic:
+            self._dynamic |= {hosted.name}
+        if dynamic == (hosted.name not in self._exact):
+            return
+        if not self._exact:
+            self._engine.routes = dict(self._engine.routes)
+        self._exact ^= {hosted.name}
+        self._engine.routes.update(hosted.routes(dynamic=dynamic))
+
+    def _take_back(self, hosted: Hosted) -> None:
         if hosted.name in self.attached:
             self._detach(hosted.name)
-            hosted.links.pop(self, None)
-            self.outbox.put_notice(encode_packet(RemoveObject(hosted.name)))
+            hosted.leave(self)
+            self.outbox.put_notice(encode_packet(RemoveObject(hosted.name), self.dialect))
         self._extension.withdrawn(hosted.name)
 
     def _detach(self, name: str) -> None:
         hosted = self._server.hosted.get(name)
         self.attached = tuple(attached for attached in self.attached if attached != name)
         if hosted is not None:
-            hosted.links.pop(self, None)
+            hosted.leave(self)
 
     def _pong(self, name: str) -> None:
         if name == HELLO:
             self.extended = True
             name = WELCOME
-        self.outbox.put(encode_packet(Pong(name)))
+        self.put(Pong(name))
 
     def _refuse_unreadable(self, event: Skipped) -> None:
         """Answer a call whose arguments have an unknown type; its serial stands before the last four bytes."""
-        serial = int.from_bytes(event.body[-8:-4], "little", signed=True)
-        if event.body[:2] == b"\x06\0" and serial >= 0:
-            length = int.from_bytes(event.body[2:6], "little")
-            name = event.body[6 : 6 + length].decode("utf-16-le", "replace")
-            self.refuse(name, serial, Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False))
+        reader = Reader(event.body, order=self.dialect.order, version=self.dialect.version)
+        if reader.read_int("u16") == PacketId.INVOKE:
+            serial = self.dialect.numbers.serial.unpack_from(event.body, len(event.body) - 8)[0]
+            fault = Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False)
+            self.refuse(reader.read_string(), serial, fault)
 
 
 def refused_certificate(peer: Peer, reason: str) -> None:

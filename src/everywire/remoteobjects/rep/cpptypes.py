@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Final
 
@@ -25,7 +26,9 @@ from everywire.model.types import (
     StructOf,
     Type,
 )
-from everywire.remoteobjects.rep.marks import CppType
+from everywire.remoteobjects.rep.marks import CppType, enum_form
+from everywire.remoteobjects.rep.names import enum_name, field_name
+from everywire.remoteobjects.rep.texts import qualified
 
 _INTEGERS: Final[Mapping[tuple[int, bool], str]] = {
     (8, True): "qint8",
@@ -50,25 +53,45 @@ _PLAIN: Final[Mapping[Type, str]] = {
 _NAMES: Final = {number: name for name, number in reversed(names.CORE.items())}
 
 
-def cpp_type(node: Type, marks: tuple[Mark, ...] = ()) -> str:
-    """Return the C++ type of values of *node*: what a `CppType` among *marks* says, else the nearest one."""
+def cpp_type(node: Type, marks: tuple[Mark, ...] = (), scope: str = "") -> str:
+    """Return the C++ type of values of *node*: what a `CppType` among *marks* says, else the nearest one.
+
+    *scope* is the class or POD in which the type is used, for enums that are declared there.
+    """
     for mark in marks:
         if isinstance(mark, CppType):
-            return mark.name
+            return qualified(mark.name).type
     if isinstance(node, Int):
         return _INTEGERS[node.bits, node.signed]
     if isinstance(node, Float):
         return "double" if node.bits == 64 else "float"
     if isinstance(node, ListOf):
-        return _LISTS.get(node.item) or f"QList<{cpp_type(node.item)}>"
+        return _LISTS.get(node.item) or f"QList<{cpp_type(node.item, (), scope)}>"
     if isinstance(node, DictOf):
         if (node.key, node.value) == (STR, ANY):
             return "QVariantMap"
-        return f"QMap<{cpp_type(node.key)},{cpp_type(node.value)}>"
+        return f"QMap<{cpp_type(node.key, (), scope)},{cpp_type(node.value, (), scope)}>"
     if isinstance(node, StructOf):
         core = values.TYPE_OF_VALUE.get(node.cls)
         return node.name if core is None else _NAMES[core]
-    return node.name if isinstance(node, EnumType) else _PLAIN.get(node, "QVariant")
+    return _enum(node.cls, scope) if isinstance(node, EnumType) else _PLAIN.get(node, "QVariant")
+
+
+def is_of_qt(node: Type) -> bool:
+    """Return whether *node* is a structure that Qt has itself, such as QPoint."""
+    return isinstance(node, StructOf) and node.cls in values.TYPE_OF_VALUE
+
+
+def _enum(cls: type[enum.Enum], scope: str) -> str:
+    """Return the name of an enum: repc puts those outside of classes into a class of the name with Enum behind it."""
+    form, name = enum_form(cls), enum_name(cls)
+    if form.scope:
+        return name if form.scope == scope else f"{form.scope}::{name}"
+    if form.flag_of is not None:
+        return f"{enum_name(form.flag_of)}Enum::{name}"
+    return f"{name}{'Flag' if issubclass(cls, enum.Flag) else ''}Enum::{name}"
 
 
 _LISTS: Final[Mapping[Type, str]] = {STR: "QStringList", ANY: "QVariantList"}
+
+__all__ = ("cpp_type", "field_name", "is_of_qt")

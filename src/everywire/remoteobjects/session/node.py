@@ -21,6 +21,7 @@ from everywire.remoteobjects.codec import (
     AddObject,
     CallKind,
     ClassDefinition,
+    Handshake,
     Init,
     InitDynamic,
     Invoke,
@@ -133,17 +134,17 @@ class NodeSession:
         packet = await self._acquire(name, dynamic=dynamic)
         definition = packet.definition if isinstance(packet, InitDynamic) else None
         if definition is not None:
-            self.learn(name, definition)
+            self.learn(name, definition.user_types())
         return definition, packet.values
 
-    def learn(self, name: str, definition: ClassDefinition) -> None:
-        """Take what the object *name* says about its types, in place of what it said before."""
-        self._types[name] = definition.user_types()
+    def learn(self, name: str, types: UserTypes) -> None:
+        """Take what is said about the types of the object *name*, in place of what was said before."""
+        self._types[name] = types
         self.engine.types = dict(itertools.chain.from_iterable(types.items() for types in self._types.values()))
 
     def release(self, name: str) -> None:
         """Detach from the object *name*."""
-        self.send(encode_packet(RemoveObject(name)))
+        self.put(RemoveObject(name))
 
     def invoke(self, name: str, index: int, *arguments: Any, call: CallKind = CallKind.METHOD) -> Any:
         """Call the method *index* of the object *name*; return the pending call of its plain result."""
@@ -153,11 +154,11 @@ class NodeSession:
             return failed
         if name not in self._calls:
             self._calls[name] = ({}, serials().__next__)
-            self.engine.routes.setdefault(reply_head(name), self._calls[name][0])
+            self.engine.routes.setdefault(reply_head(name, self.engine.dialect), self._calls[name][0])
         waiting, next_serial = self._calls[name]
         serial, pending = next_serial(), self.pending()
         waiting[serial] = (_PLAIN, pending)
-        self.send(encode_packet(Invoke(name, call, index, arguments, serial, -1)))
+        self.put(Invoke(name, call, index, arguments, serial, -1))
         return pending
 
     async def ping(self, name: str = "") -> None:
@@ -166,13 +167,17 @@ class NodeSession:
             raise LinkError("the connection is closed")
         pong: asyncio.Future[None] = self.loop.create_future()
         self._pongs.setdefault(name, []).append(pong)
-        self.send(encode_packet(Ping(name)))
+        self.put(Ping(name))
         await pong
 
     def send(self, frame: bytes) -> None:
         """Queue a frame."""
         if self._outbox is not None:
             self._outbox.put(frame)
+
+    def put(self, packet: Packet) -> None:
+        """Queue a packet; known is how only from the host's handshake on."""
+        self.send(encode_packet(packet, self.engine.dialect))
 
     def flush(self) -> None:
         """Write what this turn has collected, without waiting for its end."""
@@ -190,8 +195,6 @@ class NodeSession:
         self._connection = connection
         self._outbox = outbox = Outbox(connection, self.limits, self.loop.call_soon)
         self.frames = outbox.frames
-        if self._probe:
-            self.send(encode_packet(Ping(HELLO)))
 
     def received(self, data: bytes) -> None:
         """Take one chunk: results to their callers, news to their replicas, in order."""
@@ -236,6 +239,8 @@ class NodeSession:
     def other(self, event: Any) -> None:
         """Handle an event that is neither a result nor news on the fast path."""
         match event:
+            case Handshake() if self._probe:
+                self.put(Ping(HELLO))
             case ObjectList():
                 self._list(event)
             case InitDynamic() | Init() if event.name in self._inits:
@@ -332,7 +337,7 @@ class NodeSession:
         init = self._inits.get(name)
         if init is None:
             init = self._inits[name] = self.loop.create_future()
-            self.send(encode_packet(AddObject(name, dynamic)))
+            self.put(AddObject(name, dynamic))
         return await asyncio.shield(init)
 
 

@@ -14,45 +14,57 @@ from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
-from everywire.codec.qdatastream import Reader
+from everywire.codec.qdatastream import NO_TYPES, Reader, UnknownUserType, UserTypes
 from everywire.errors import Code, Fault, ModelError
 from everywire.model.compile import run_source
-from everywire.model.types import EnumType, Float, Int, Type
+from everywire.model.types import EnumType, Float, Int
+from everywire.remoteobjects.codec import Dialect
 from everywire.remoteobjects.engine import Odd
 from everywire.remoteobjects.wire.frames import Frame, kind_of
-from everywire.remoteobjects.wire.qttypes import enum_member, enum_number, lift, qt_type, variant
+from everywire.remoteobjects.wire.looks import Wired, types_in, variant
+from everywire.remoteobjects.wire.qttypes import enum_member, enum_number, lift
 
 _TESTED: Final = {kind.__name__: kind for kind in (bool, int, float, str, bytes, date, datetime, time, timedelta, UUID)}
-Types = tuple[Type, ...]
+Types = tuple[Wired, ...]
 
 
-def _invoke_frame(types: Types, serial: str, property_index: str, head: str = "head", names: str = "a") -> Frame:
-    frame = Frame()
+def _invoke_frame(types: Types, text: str, serial: str, property_index: str, head: str = "head") -> Frame:
+    frame = Frame(text)
     frame.fixed("HEAD", head)
     frame.fixed("I", str(len(types)))
-    for place, node in enumerate(types):
-        frame.value(place, node, f"{names}{place}")
+    for place, look in enumerate(types):
+        frame.value(place, look, f"a{place}")
     frame.fixed("ii", serial, property_index)
     return frame
 
 
-def _helpers(types: Types) -> dict[str, Any]:
+def _helpers(types: Types, dialect: Dialect, known: UserTypes = NO_TYPES) -> dict[str, Any]:
+    """Return what generated code calls; *known* are the types by C++ name that the peer has announced."""
     found: dict[str, Any] = dict(_TESTED)
-    for place, node in enumerate(types):
+    for place, look in enumerate(types):
+        node = look.node
         if isinstance(node, (Int, Float)):
             found[f"convert{place}"] = node.convert
         if isinstance(node, EnumType):
             found[f"to_int{place}"] = partial(enum_number, node)
             found[f"from_int{place}"] = partial(enum_member, node)
-        elif kind_of(node)[0] == "general":
-            found[f"general{place}"] = partial(variant, node)
-            found[f"read{place}"] = partial(_read_general, node)
+        if kind_of(look)[0] == "general":
+            inside = types_in(node) if look.exact else known
+            found[f"general{place}"] = partial(variant, look, dialect=dialect, types=inside)
+            found[f"read{place}"] = partial(_read_general, look, dialect)
     return found
 
 
-def _read_general(node: Type, data: bytes, start: int, end: int) -> tuple[Any, int]:
-    reader = Reader(data, start, end)
-    return lift(node, reader.read_variant()), reader.position
+class _FastReader(Reader):
+    """Leaves values of unknown types to the general path, which knows what the peer has announced."""
+
+    def _read_blob(self, type_name: str, blob: bytes, *, key_count: int) -> object:
+        raise UnknownUserType(type_name)
+
+
+def _read_general(look: Wired, dialect: Dialect, data: bytes, start: int, end: int) -> tuple[Any, int]:
+    reader = _FastReader(data, start, end, order=dialect.order, version=dialect.version)
+    return lift(look.node, reader.read_variant()), reader.position
 
 
 def _body(lines: list[str], indent: int = 1) -> str:
@@ -60,7 +72,7 @@ def _body(lines: list[str], indent: int = 1) -> str:
 
 
 def _condition(types: Types, names: str = "a") -> str | None:
-    tests = [node.test(f"{names}{place}") for place, node in enumerate(types)]
+    tests = [look.node.test(f"{names}{place}") for place, look in enumerate(types)]
     return None if any(test is None for test in tests) else " and ".join(str(test) for test in tests) or "True"
 
 
@@ -68,61 +80,69 @@ def _condition(types: Types, names: str = "a") -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _signal_source(types: Types) -> tuple[str, Frame]:
-    frame = _invoke_frame(types, "-1", "-1")
+def _signal_source(types: Types, text: str) -> tuple[str, Frame]:
+    frame = _invoke_frame(types, text, "-1", "-1")
     arguments = ", ".join(f"a{n}" for n in range(len(types)))
     return f"def encode({arguments}):\n{_body(frame.before)} return {frame.expression('p')}\n", frame
 
 
-def signal_encoder(types: Types, head: bytes) -> Callable[..., bytes]:
+def signal_encoder(types: Types, head: bytes, dialect: Dialect) -> Callable[..., bytes]:
     """Return a function that makes the frame of a signal from its checked arguments."""
-    source, frame = _signal_source(types)
-    return run_source(source, {**_helpers(types), **frame.bind("p", len(head)), "head": head})["encode"]  # type: ignore[no-any-return]
+    source, frame = _signal_source(types, dialect.numbers.text)
+    names = {**_helpers(types, dialect), **frame.bind("p", len(head), dialect.order), "head": head}
+    return run_source(source, names)["encode"]  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=4096)
-def _change_source(node: Type) -> tuple[str, Frame, Frame]:
-    change = Frame()
+def _change_source(look: Wired, text: str, *, notifies: bool) -> tuple[str, Frame, Frame]:
+    change = Frame(text)
     change.fixed("HEAD", "change_head")
-    change.value(0, node, "a0")
-    notify = _invoke_frame((node,), "-1", "index", "notify_head")
-    source = f"def encode(a0):\n{_body(change.before)} return {change.expression('c')} + {notify.expression('n')}\n"
-    return source, change, notify
+    change.value(0, look, "a0")
+    notify = _invoke_frame((look,), text, "-1", "index", "notify_head")
+    frames = change.expression("c") + (f" + {notify.expression('n')}" if notifies else "")
+    return f"def encode(a0):\n{_body(change.before)} return {frames}\n", change, notify
 
 
-def change_encoder(node: Type, change_head: bytes, notify_head: bytes, index: int) -> Callable[[Any], bytes]:
-    """Return a function that makes both frames of a property's new value: PropertyChange, then the notify signal."""
-    source, change, notify = _change_source(node)
-    names = {**_helpers((node,)), **change.bind("c", len(change_head)), **notify.bind("n", len(notify_head))}
+def change_encoder(
+    look: Wired, change_head: bytes, notify_head: bytes | None, index: int, dialect: Dialect
+) -> Callable[[Any], bytes]:
+    """Return a function that makes both frames of a property's new value: PropertyChange, then the notify signal.
+
+    A constant property has no notify signal; should its source change it, the replica is told all the same.
+    """
+    source, change, notify = _change_source(look, dialect.numbers.text, notifies=notify_head is not None)
+    order = dialect.order
+    names = {**_helpers((look,), dialect), **change.bind("c", len(change_head), order)}
+    names.update(notify.bind("n", len(notify_head or b""), order))
     names.update(change_head=change_head, notify_head=notify_head, index=index)
     return run_source(source, names)["encode"]  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=4096)
-def _reply_source(node: Type | None) -> tuple[str, Frame]:
-    frame = Frame()
+def _reply_source(look: Wired | None, text: str) -> tuple[str, Frame]:
+    frame = Frame(text)
     frame.fixed("HEADi", "head", "serial")
-    if node is None:
+    if look is None:
         frame.fixed("IB", "0", "1")
         return f"def encode(serial, value):\n return {frame.expression('p')}\n", frame
-    frame.value(0, node, "a0")
-    test = node.test("a0")
+    frame.value(0, look, "a0")
+    test = look.node.test("a0")
     guard = "a0 = check(a0)" if test is None else f"if not ({test}): a0 = check(a0)"
     return f"def encode(serial, a0):\n {guard}\n{_body(frame.before)} return {frame.expression('p')}\n", frame
 
 
-def reply_encoder(node: Type | None, head: bytes, what: str) -> Callable[[int, Any], bytes]:
+def reply_encoder(look: Wired | None, head: bytes, what: str, dialect: Dialect) -> Callable[[int, Any], bytes]:
     """Return a function that makes the frame of a result; it raises Fault(INTERNAL) when the result does not fit."""
-    source, frame = _reply_source(node)
-    names = {**_helpers((node,) if node else ()), **frame.bind("p", len(head)), "head": head}
-    names["check"] = _result_check(node, what)
+    source, frame = _reply_source(look, dialect.numbers.text)
+    names = {**_helpers((look,) if look else (), dialect), **frame.bind("p", len(head), dialect.order), "head": head}
+    names["check"] = _result_check(look, what)
     return run_source(source, names)["encode"]  # type: ignore[no-any-return]
 
 
-def _result_check(node: Type | None, what: str) -> Callable[[Any], Any]:
+def _result_check(look: Wired | None, what: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         try:
-            return None if node is None else node.convert(value)
+            return None if look is None else look.node.convert(value)
         except ModelError as error:
             raise Fault(Code.INTERNAL, f"the result of {what} does not fit its type: {error}") from error
 
@@ -133,7 +153,7 @@ def _result_check(node: Type | None, what: str) -> Callable[[Any], Any]:
 
 
 def _read_values(
-    types: Types, tail: str = "", tail_names: tuple[str, ...] = (), *, count: bool, narrow: bool = True
+    types: Types, text: str, tail: str = "", tail_names: tuple[str, ...] = (), *, count: bool, narrow: bool = True
 ) -> tuple[list[str], list[str]]:
     """Return the statements that read *types* from `data` at `p`, and the formats they unpack at once.
 
@@ -143,23 +163,23 @@ def _read_values(
     targets: list[list[str]] = [["n"] if count else []]
     tests = [[f"n != {len(types)}"] if count else []]
     steps: list[list[str]] = [[]]
-    for place, node in enumerate(types):
-        kind, code = kind_of(node)
+    for place, look in enumerate(types):
+        kind, code = kind_of(look)
         if kind == "general":
             steps[-1].append(f"a{place}, p = read{place}(data, p, end)")
         else:
             formats[-1] += code
             targets[-1] += [f"t{place}", "_", f"{'l' if kind in ('str', 'bytes') else 'a'}{place}"]
-            tests[-1].append(f"t{place} != {int(qt_type(node).number)}")
+            tests[-1].append(f"t{place} != {int(look.number)}")
             if kind == "enum":
                 steps[-1].append(f"a{place} = from_int{place}(a{place})")
-            elif narrow and (statement := _narrowing(place, node)):
+            elif narrow and (statement := _narrowing(place, look)):
                 steps[-1].append(statement)
             if kind not in ("str", "bytes"):
                 continue
             steps[-1].append(f"q = p + l{place}")
-            text = ".decode('utf-16-le', 'surrogatepass')" if kind == "str" else ""
-            steps[-1] += [f"a{place} = data[p:q]{text}", "p = q"]
+            decode = f".decode('{text}', 'surrogatepass')" if kind == "str" else ""
+            steps[-1] += [f"a{place} = data[p:q]{decode}", "p = q"]
         formats.append("")
         targets.append([])
         tests.append([])
@@ -178,8 +198,9 @@ def _read_values(
     return lines, formats
 
 
-def _narrowing(place: int, node: Type) -> str | None:
-    """Return the statement that refuses what the Qt type can hold and *node* cannot; None when they hold the same."""
+def _narrowing(place: int, look: Wired) -> str | None:
+    """Return the statement that refuses what the Qt type can hold and ours cannot; None when they hold the same."""
+    node = look.node
     if not isinstance(node, (Int, Float)):
         return None
     if node.low is None and node.high is None and (node.bits == 64 or (isinstance(node, Int) and node.bits != 8)):
@@ -188,10 +209,10 @@ def _narrowing(place: int, node: Type) -> str | None:
     return convert if test is None else f"if not ({test}): {convert}"
 
 
-def _unpackers(formats: list[str]) -> dict[str, Any]:
+def _unpackers(formats: list[str], dialect: Dialect) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for number, code in enumerate(formats):
-        layout = struct.Struct("<" + code)
+        layout = struct.Struct(dialect.order + code)
         names[f"u{number}"], names[f"s{number}"] = layout.unpack_from, layout.size
     return names
 
@@ -201,42 +222,46 @@ def _tuple(types: Types) -> str:
 
 
 @lru_cache(maxsize=4096)
-def invoke_decoder(types: Types, event: Any, *, token: bool) -> Callable[[Any, bytes, int, int], Any]:
+def invoke_decoder(types: Types, event: Any, dialect: Dialect, *, token: bool) -> Callable[[Any, bytes, int, int], Any]:
     """Return `decode(route, data, start, end)` for a call's or signal's arguments, making *event*(route, arguments).
 
     With *token* the event gets the serial as its third field. None means: not recognized, ask the general path.
     """
-    lines, formats = _read_values(types, "ii", ("serial", "_"), count=True, narrow=not token)
+    text = dialect.numbers.text
+    lines, formats = _read_values(types, text, "ii", ("serial", "_"), count=True, narrow=not token)
     made = f"event(route, {_tuple(types)}{', serial' if token else ''})"
     source = f"def decode(route, data, p, end):\n{_body(lines)} return {made}\n"
-    return run_source(source, {**_helpers(types), **_unpackers(formats), "odd": None, "event": event})["decode"]  # type: ignore[no-any-return]
+    names = {**_helpers(types, dialect), **_unpackers(formats, dialect), "odd": None, "event": event}
+    return run_source(source, names)["decode"]  # type: ignore[no-any-return]
 
 
-def invoke_start(node: Type, head: bytes) -> tuple[bytes, int]:
+def invoke_start(look: Wired, head: bytes, dialect: Dialect) -> tuple[bytes, int]:
     """Return the bytes before the one argument of an invoke, and the frame's size; nothing and 0 when that varies."""
-    kind, code = kind_of(node)
+    kind, code = kind_of(look)
     if kind not in ("fixed", "enum"):
         return b"", 0
     size = struct.calcsize(f"<I{len(head)}sI{code}ii")
-    return struct.pack("<I", size - 4) + head, size
+    return dialect.numbers.size.pack(size - 4) + head, size
 
 
 @lru_cache(maxsize=4096)
-def change_decoder(node: Type, event: Any) -> Callable[[Any, bytes, int, int], Any]:
+def change_decoder(look: Wired, event: Any, dialect: Dialect) -> Callable[[Any, bytes, int, int], Any]:
     """Return `decode(route, data, start, end)` for a property's new value, making *event*(route, (value,))."""
-    lines, formats = _read_values((node,), count=False)
+    lines, formats = _read_values((look,), dialect.numbers.text, count=False)
     source = f"def decode(route, data, p, end):\n{_body(lines)} return event(route, (a0,))\n"
-    return run_source(source, {**_helpers((node,)), **_unpackers(formats), "odd": None, "event": event})["decode"]  # type: ignore[no-any-return]
+    names = {**_helpers((look,), dialect), **_unpackers(formats, dialect), "odd": None, "event": event}
+    return run_source(source, names)["decode"]  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=4096)
-def reply_decoder(node: Type | None) -> Callable[[bytes, int, int], Any]:
+def reply_decoder(look: Wired | None, dialect: Dialect) -> Callable[[bytes, int, int], Any]:
     """Return `decode(data, start, end)` for a call's result; Odd means: not recognized, ask the general path."""
-    if node is None:
+    if look is None:
         return _read_nothing
-    lines, formats = _read_values((node,), count=False)
+    lines, formats = _read_values((look,), dialect.numbers.text, count=False)
     source = f"def decode(data, p, end):\n{_body(lines)} return a0\n"
-    return run_source(source, {**_helpers((node,)), **_unpackers(formats), "odd": Odd})["decode"]  # type: ignore[no-any-return]
+    names = {**_helpers((look,), dialect), **_unpackers(formats, dialect), "odd": Odd}
+    return run_source(source, names)["decode"]  # type: ignore[no-any-return]
 
 
 def _read_nothing(data: bytes, start: int, end: int) -> Any:
@@ -282,8 +307,8 @@ The first call of an idle link is written at once, those behind it are joined.
 
 
 @lru_cache(maxsize=4096)
-def _call_source(types: Types) -> tuple[str, Frame]:
-    frame = _invoke_frame(types, "serial", "-1")
+def _call_source(types: Types, text: str) -> tuple[str, Frame]:
+    frame = _invoke_frame(types, text, "serial", "-1")
     arguments = "".join(f"a{n}, " for n in range(len(types)))
     condition = _condition(types)
     check = f"{arguments}= check(({arguments}))" if types else "pass"
@@ -301,23 +326,32 @@ def _call_source(types: Types) -> tuple[str, Frame]:
     return source, frame
 
 
-def slot_maker(types: Types) -> tuple[Callable[..., Any], Callable[[bytes], dict[str, Any]]]:
+def slot_maker(
+    types: Types, dialect: Dialect, known: UserTypes = NO_TYPES
+) -> tuple[Callable[..., Any], Callable[[bytes], dict[str, Any]]]:
     """Return what makes the function behind a slot of a replica, and what binds it to a frame head.
 
     `make(channel, check, waiting_for, call_of)` returns the slot, a closure that encodes, queues and returns its
-    pending call, and its `bind(names)`; `packers(head)` gives the names of one link's frame head.
+    pending call, and its `bind(names)`; `packers(head)` gives the names of one link's frame head. *known* are the
+    types by C++ name that the host has announced.
     """
-    source, frame = _call_source(types)
-    made = run_source(source, _helpers(types))["make"]
+    source, frame = _call_source(types, dialect.numbers.text)
+    made = run_source(source, _helpers(types, dialect, known))["make"]
 
     def packers(head: bytes) -> dict[str, Any]:
-        return {**frame.bind("p", len(head)), "head": head}
+        return {**frame.bind("p", len(head), dialect.order), "head": head}
 
     return made, packers
 
 
-def call_frame(types: Types, head: bytes, serial: int, arguments: tuple[Any, ...]) -> bytes:
+def call_frame(
+    types: Types, head: bytes, serial: int, arguments: tuple[Any, ...], dialect: Dialect, known: UserTypes = NO_TYPES
+) -> bytes:
     """Return the frame of one call; for calls too rare to compile."""
-    values = b"".join(variant(node, value) for node, value in zip(types, arguments, strict=True))
-    body = head + struct.pack("<I", len(types)) + values + struct.pack("<ii", serial, -1)
-    return struct.pack("<I", len(body)) + body
+    values = b"".join(
+        variant(look, value, dialect, types_in(look.node) if look.exact else known)
+        for look, value in zip(types, arguments, strict=True)
+    )
+    order = dialect.order
+    body = head + struct.pack(order + "I", len(types)) + values + struct.pack(order + "ii", serial, -1)
+    return dialect.numbers.size.pack(len(body)) + body

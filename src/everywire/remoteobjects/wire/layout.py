@@ -14,9 +14,12 @@ from typing import Any, Final
 from everywire.errors import ModelError
 from everywire.model import Contract, Kind, Member, Parameter
 from everywire.model.description import MOST_MEMBERS, MOST_PARAMETERS
-from everywire.model.names import camel, is_public, pascal, proposal
+from everywire.model.names import is_public, pascal, proposal
 from everywire.model.types import ANY, AnyType, EnumType, Int, Type
 from everywire.remoteobjects.codec import ClassDefinition, EnumDef, MethodDef, PropertyDef, SignalDef
+from everywire.remoteobjects.rep.marks import CppType, Modifier, modifier_of
+from everywire.remoteobjects.rep.names import parameter_name, push_name, wire_name
+from everywire.remoteobjects.wire.looks import wired
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
 from everywire.remoteobjects.wire.typenames import python_type
 
@@ -35,48 +38,75 @@ class Layout:
     slots: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def wire_name(member: Member) -> str:
-    """Return what Qt calls *member*."""
-    return member.wire_name or camel(member.name)
-
-
-def push_name(wire: str) -> str:
-    """Return what repc calls the method that writes the property *wire*: only the first letter changes."""
-    return f"push{wire[:1].upper()}{wire[1:]}"
-
-
 def layout_of(contract: Contract) -> Layout:
     """Return the indices of a contract of ours."""
     properties = contract.of_kind(Kind.PROPERTY)
-    writable = [member for member in properties if member.writable]
-    plain_slots = [member for member in contract.of_kind(Kind.SLOT) if not member.stream]
-    places = {member.name: place for place, member in enumerate(properties)}
+    notifying = [member.name for member in properties if notifies(member)]
+    pushed = [member.name for member in properties if is_pushed(member)]
+    signals = [member.name for member in contract.of_kind(Kind.SIGNAL)]
+    slots = [member.name for member in contract.of_kind(Kind.SLOT) if not member.stream]
     return Layout(
-        properties=places,
-        notifies=places,
-        signals={m.name: len(properties) + n for n, m in enumerate(contract.of_kind(Kind.SIGNAL))},
-        pushes={member.name: place for place, member in enumerate(writable)},
-        slots={m.name: len(writable) + n for n, m in enumerate(plain_slots)},
+        properties={member.name: place for place, member in enumerate(properties)},
+        notifies={name: place for place, name in enumerate(notifying)},
+        signals={name: place for place, name in enumerate(signals, len(notifying))},
+        pushes={name: place for place, name in enumerate(pushed)},
+        slots={name: place for place, name in enumerate(slots, len(pushed))},
     )
+
+
+def layout_in(definition: ClassDefinition, contract: Contract) -> Layout | None:
+    """Return where a class definition has the members of *contract*, of the same class; None if it lacks some.
+
+    The description of an everywire host knows no CONSTANT and no READWRITE, so the order alone does not tell.
+    """
+    properties, signals, methods = ({name: n for n, name in enumerate(names)} for names in names_in(definition))
+    layout = Layout()
+    try:
+        for name, member in contract.members.items():
+            wire = wire_name(member)
+            if member.kind is Kind.SIGNAL:
+                layout.signals[name] = signals[wire]
+            elif member.kind is Kind.PROPERTY:
+                layout.properties[name] = properties[wire]
+                if (place := signals.get(f"{wire}Changed")) is not None:
+                    layout.notifies[name] = place
+                if (place := methods.get(push_name(wire))) is not None:
+                    layout.pushes[name] = place
+            elif not member.stream:
+                layout.slots[name] = methods[wire]
+    except KeyError:
+        return None
+    return layout
+
+
+def notifies(member: Member) -> bool:
+    """Return whether a property has a notify signal."""
+    return Modifier.CONSTANT not in member.parameters[0].marks
+
+
+def is_pushed(member: Member) -> bool:
+    """Return whether replicas write a property by its push method."""
+    return member.writable and modifier_of(member.parameters[0].marks, writable=True) is Modifier.READPUSH
 
 
 def definition_of(contract: Contract) -> ClassDefinition:
     """Return the class definition that dynamic listeners get: only types that every Qt knows."""
     properties = contract.of_kind(Kind.PROPERTY)
-    changed = [
-        SignalDef(_signature(f"{wire_name(member)}Changed", member.parameters), (wire_name(member),))
+    changed = {
+        member.name: SignalDef(_signature(f"{wire_name(member)}Changed", member.parameters), (wire_name(member),))
         for member in properties
-    ]
+        if notifies(member)
+    }
     signals = [SignalDef(_signature(wire_name(m), m.parameters), _names(m)) for m in contract.of_kind(Kind.SIGNAL)]
     pushes = [
         MethodDef(_signature(push_name(wire_name(member)), member.parameters), "void", (wire_name(member),))
         for member in properties
-        if member.writable
+        if is_pushed(member)
     ]
     slots = [
         MethodDef(
             _signature(wire_name(member), member.parameters),
-            "void" if member.result is None else qt_type(member.result).name,
+            "void" if member.result is None else wired(member.result, member.result_marks).name,
             _names(member),
         )
         for member in contract.of_kind(Kind.SLOT)
@@ -84,13 +114,23 @@ def definition_of(contract: Contract) -> ClassDefinition:
     ]
     return ClassDefinition(
         type_name=contract.name,
-        signals=(*changed, *signals),
+        signals=(*changed.values(), *signals),
         methods=(*pushes, *slots),
         properties=tuple(
-            PropertyDef(wire_name(member), qt_type(member.type).name, change.signature)
-            for member, change in zip(properties, changed, strict=True)
+            PropertyDef(
+                wire_name(member), _type_name(member.parameters[0]), _notify_signature(changed.get(member.name))
+            )
+            for member in properties
         ),
     )
+
+
+def _notify_signature(change: SignalDef | None) -> str | None:
+    return None if change is None else change.signature
+
+
+def _type_name(parameter: Parameter) -> str:
+    return wired(parameter.type, parameter.marks).name
 
 
 def read_definition_of(definition: ClassDefinition, name: str) -> tuple[Contract, Layout]:
@@ -180,8 +220,8 @@ class _Reading:
     def add_property(self, place: int, prop: PropertyDef) -> None:
         if self._is_surplus(prop.name):
             return
-        python = self._free(prop.name)
-        parameter = Parameter(python, python_type(prop.type_name, self._enums))
+        python, type_text = self._free(prop.name), _container_or(prop.type_name, prop.notify)
+        parameter = Parameter(python, python_type(type_text, self._enums), marks=_declared(type_text))
         self.members[python] = Member(Kind.PROPERTY, python, (parameter,), writable=True, wire_name=prop.name)
         self.layout.properties[python] = place
         self._pushes.setdefault(push_name(prop.name), python)
@@ -211,7 +251,9 @@ class _Reading:
         python = self._free(plain)
         void = method.return_type in ("", "void")
         result = None if void else python_type(method.return_type, self._enums)
-        self.members[python] = Member(Kind.SLOT, python, parameters, result=result, wire_name=plain)
+        self.members[python] = Member(
+            Kind.SLOT, python, parameters, result=result, wire_name=plain, result_marks=_declared(method.return_type)
+        )
         self.layout.slots[python] = place
 
     def _is_surplus(self, wire: str) -> bool:
@@ -242,8 +284,20 @@ class _Reading:
             name = proposal(names[place]) if place < len(names) else ""
             if not is_public(name) or name in found:
                 name = f"argument_{place}"
-            found[name] = Parameter(name, python_type(type_text, self._enums))
+            found[name] = Parameter(name, python_type(type_text, self._enums), marks=_declared(type_text))
         return tuple(found.values())
+
+
+def _declared(type_text: str) -> tuple[CppType, ...]:
+    return (CppType(type_text),) if type_text else ()
+
+
+def _container_or(type_text: str, notify: str | None) -> str:
+    """Return the type of a property; Qt 6 says what containers of gadgets hold in the notify signal only."""
+    if type_text not in ("QtROSequentialContainer", "QtROAssociativeContainer"):
+        return type_text
+    inner = _split((notify or "").partition("(")[2].rpartition(")")[0])
+    return inner[0] if inner else type_text
 
 
 def _likeness(wanted: Member, offered: Member) -> tuple[bool, ...]:
@@ -277,11 +331,11 @@ def _meant(ours: Type, theirs: Type) -> Type:
 
 
 def _signature(name: str, parameters: tuple[Parameter, ...]) -> str:
-    return f"{name}({','.join(qt_type(parameter.type).name for parameter in parameters)})"
+    return f"{name}({','.join(map(_type_name, parameters))})"
 
 
 def _names(member: Member) -> tuple[str, ...]:
-    return tuple(camel(parameter.name) for parameter in member.parameters)
+    return tuple(map(parameter_name, member.parameters))
 
 
 def _plain(signature: str) -> str:

@@ -10,13 +10,16 @@ import dataclasses
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeGuard
 from uuid import UUID
 
 import msgspec
 
-from everywire.codec.qdatastream import Opaque, TypeId, Writer
+from everywire.codec.qdatastream import Opaque, Typed, TypeId
+from everywire.codec.qdatastream.names import CORE
 from everywire.codec.qdatastream.types import Value
+from everywire.codec.qdatastream.values import TYPE_OF_VALUE
 from everywire.errors import ModelError
 from everywire.model.names import camel
 from everywire.model.types import (
@@ -41,6 +44,8 @@ from everywire.model.types import (
     refuse,
     type_name,
 )
+from everywire.remoteobjects.rep.cpptypes import cpp_type, field_name
+from everywire.remoteobjects.rep.marks import enum_size
 from everywire.remoteobjects.wire.typenames import Foreign, Nullable, Sent
 
 
@@ -88,6 +93,8 @@ def qt_type(node: Type) -> QtType:
     if isinstance(node, (ListOf, TupleOf)):
         text = isinstance(node, ListOf) and node.item == STR
         return QtType(TypeId.QSTRING_LIST, "QStringList") if text else QtType(TypeId.QVARIANT_LIST, "QVariantList")
+    if isinstance(node, StructOf) and node.cls in TYPE_OF_VALUE:
+        return QtType(TYPE_OF_VALUE[node.cls], cpp_type(node))
     if isinstance(node, (DictOf, StructOf)):
         return QtType(TypeId.QVARIANT_MAP, "QVariantMap")
     if isinstance(node, (Nullable, Sent)):
@@ -95,26 +102,40 @@ def qt_type(node: Type) -> QtType:
     return _PLAIN.get(node, VARIANT)
 
 
-def lower(node: Type, value: Any) -> Any:
-    """Return a checked *value* as the codec writes it under the number of `qt_type`."""
+def lower(node: Type, value: Any, *, exact: bool = False) -> Any:
+    """Return a checked *value* as the codec writes it under the number of `qt_type`.
+
+    *exact* is for replicas generated from a .rep: keys of maps keep their types, and values of QVariants have them.
+    """
     if isinstance(node, EnumType):
         return enum_number(node, value)
     if node == DURATION:
         return (value // timedelta(microseconds=1) + 500) // 1000  # whole numbers: a float would lose digits
     if isinstance(node, ListOf):
-        return [lower(node.item, item) for item in value]
+        return [lower(node.item, item, exact=exact) for item in value]
     if isinstance(node, TupleOf):
         nodes = node.items * len(value) if node.variadic else node.items
-        return [lower(item, part) for item, part in zip(nodes, value, strict=True)]
+        return [lower(item, part, exact=exact) for item, part in zip(nodes, value, strict=True)]
     if isinstance(node, DictOf):
-        return {_key_text(node.key, key): lower(node.value, item) for key, item in value.items()}
+        name = partial(lower, node.key, exact=True) if exact else partial(_key_text, node.key)
+        return {name(key): lower(node.value, item, exact=exact) for key, item in value.items()}
     if isinstance(node, StructOf):
-        return {camel(field.name): lower(field.type, getattr(value, field.name)) for field in node.fields}
+        if node.cls in TYPE_OF_VALUE:
+            return value  # QPoint and its like are types of their own
+        return {field_name(f): lower(f.type, getattr(value, f.name), exact=exact) for f in node.fields}
     if isinstance(node, OptionalOf):
-        return None if value is None else lower(node.item, value)
+        return None if value is None else _lower_present(node.item, value, exact=exact)
     if isinstance(node, Sent):
         return _lower_sent(node.declared, value)
     return _lower_any(value) if isinstance(node, AnyType) else value
+
+
+def _lower_present(node: Type, value: Any, *, exact: bool) -> Any:
+    raw = lower(node, value, exact=exact)
+    if not exact or isinstance(node, (OptionalOf, AnyType)):
+        return raw
+    name = cpp_type(node)
+    return Typed(CORE.get(name, name), raw)
 
 
 def lift(node: Type, raw: Any) -> Any:
@@ -128,28 +149,20 @@ def lift(node: Type, raw: Any) -> Any:
 
 
 def enum_number(node: EnumType, value: enum.Enum) -> int:
-    """Return the number of an enum or flag in Qt, where each is an int: the 32nd bit is the sign."""
+    """Return the number of an enum or flag in Qt, where each is a signed integer: the top bit is the sign."""
     number = node.to_int(value)
-    return number if number < 2**31 else number - 2**32
+    if -128 <= number < 128:
+        return number
+    bits = 8 * min(enum_size(node.cls), 4)
+    return number if number < 1 << bits - 1 else number - (1 << bits)
 
 
 def enum_member(node: EnumType, number: int) -> enum.Enum:
     """Return the member that `enum_number` gave *number*; raise ModelError for a foreign one."""
-    if number < 0 and max(node.keys.values(), default=0) >= 2**31:
-        number += 2**32
+    bits = 8 * min(enum_size(node.cls), 4)
+    if number < 0 and max(node.keys.values(), default=0) >= 1 << bits - 1:
+        number += 1 << bits
     return node.from_int(number)
-
-
-def variant(node: Type, value: Any) -> bytes:
-    """Return a checked *value* as a whole QVariant, head included."""
-    writer = Writer()
-    number = qt_type(node).number
-    raw = lower(node, value)
-    if number is TypeId.INVALID:
-        writer.write_variant(raw)
-    else:
-        writer.write_variant_as(number, raw)
-    return writer.to_bytes()
 
 
 def _lift(node: Type, raw: Any) -> Any:
@@ -180,7 +193,7 @@ def _lift_enum(node: EnumType, raw: Any) -> Any:
 
 
 def _lift_struct(node: StructOf, raw: Mapping[Any, Any]) -> dict[str, Any]:
-    fields = {field.name: field for field in node.fields} | {camel(field.name): field for field in node.fields}
+    fields = {field.name: field for field in node.fields} | {field_name(field): field for field in node.fields}
     found: dict[str, Any] = {}
     for key, item in raw.items():
         field = fields.get(key)
@@ -204,9 +217,9 @@ def _key_text(node: Type, key: Any) -> str:
 
 
 def _key_of(node: Type, key: Any) -> Any:
-    """Return the key that `_key_text` made a text of; other keys, of maps with types of their own, as they are."""
+    """Return the key that `_key_text` made a text of; other keys, of maps with types of their own, lifted."""
     if not isinstance(key, str):
-        return key
+        return _lift(node, key)
     try:
         if isinstance(node, EnumType):
             return node.cls[key]

@@ -13,10 +13,11 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from everywire.errors import Code, Fault, ModelError, SignatureMismatch
-from everywire.model import MISSING, Contract, Kind, Member, Object, contract_of
+from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
 from everywire.model.building import build_class
 from everywire.model.compile import compile_check
 from everywire.model.contract import DEFAULT_TIMEOUT
+from everywire.model.marks import Mark
 from everywire.model.properties import Readable
 from everywire.model.signals import Signal
 from everywire.model.types import AnyType, OptionalOf, Type
@@ -40,7 +41,8 @@ from everywire.remoteobjects.wire.coders import (
     slot_maker,
 )
 from everywire.remoteobjects.wire.layout import Layout, adapt, loosened
-from everywire.remoteobjects.wire.qttypes import lift, qt_type
+from everywire.remoteobjects.wire.looks import Wired, wired
+from everywire.remoteobjects.wire.qttypes import VARIANT, lift, qt_type
 from everywire.remoteobjects.wire.typenames import Foreign, Sent
 from everywire.runtime.channel import GRACE, too_large
 from everywire.runtime.matching import differences
@@ -117,13 +119,19 @@ class Channel:
     def __init__(self, replica: ReplicaLink, failed: Callable[[Fault], Any], call_of: Callable[..., Any]) -> None:
         self.replica = replica
         self.link: Link | None = None
+        self.wanted = None if replica.cls is None else contract_of(replica.cls)
+        """What the user's class says; None when the class is built from the host's."""
         self.waiting: dict[int, tuple[Waiting, Any]] = {}
         """Calls without a reply, oldest first."""
         self.sweeping = False
         self._failed, self._call_of = failed, call_of
         self._next_serial = serials().__next__
-        self._binds: dict[str, tuple[tuple[Type, ...], Any]] = {}
-        """By name of the slot: the types that its arguments are sent as, and what binds it to a link."""
+        self._binds: dict[str, tuple[Any, Any]] = {}
+        """By name of the slot: as what its arguments are sent and its result comes, and what binds it to a link."""
+        self._known: dict[str, Any] = {}
+        """The types by C++ name that the present host has announced."""
+        self._exact = False
+        """Whether the values on the present link have the types that the class declares for C++."""
         self._heads: list[bytes] = []
         self._layout = Layout()
         self._offered = Contract("")
@@ -165,11 +173,17 @@ class Channel:
 
     # What the session calls.
 
-    def attach(self, link: Link, offered: Contract, layout: Layout, values: tuple[Any, ...]) -> Object:
+    def attach(
+        self, link: Link, offered: Contract, layout: Layout, values: tuple[Any, ...], *, exact: bool = False
+    ) -> Object:
         """Bind to *link*: check what the host offers, take its values, and let slots call it.
 
-        Raises SignatureMismatch. The observers hear one change for each property that really differs.
+        *exact* says that its values have the types that the class declares for C++. Raises SignatureMismatch. The
+        observers hear one change for each property that really differs.
         """
+        self._exact = exact
+        self._known.clear()
+        self._known.update(link.engine.types)
         if self.replica.cls is None:
             wanted = offered = loosened(offered, layout, values)
         else:
@@ -185,7 +199,7 @@ class Channel:
         self.link = link
         for name, member in wanted.members.items():
             self._bind_member(link, instance, name, member)
-        self._route(link, reply_head(self.replica.name), self.waiting)
+        self._route(link, reply_head(self.replica.name, link.engine.dialect), self.waiting)
         self.replica.take(decoded)
         return instance
 
@@ -204,35 +218,31 @@ class Channel:
             if not call.done():
                 call.set_exception(fault)
 
-    def invoke(self, call: CallKind, index: int, types: tuple[Type, ...], arguments: tuple[Any, ...]) -> Any:
-        """Call a method by index and return its pending call; the slow way, for pushes."""
+    def push(self, member: Member, value: Any) -> Any:
+        """Call the push method of *member* and return the pending call; None when the host has no such method."""
+        index = self._layout.pushes.get(member.name)
+        if index is None:
+            return None
         link = self.link
         if link is None:
             return self.unavailable()
-        serial = self._next_serial()
-        frame = call_frame(types, invoke_head(self.replica.name, call, index), serial, arguments)  # may raise
+        serial, dialect = self._next_serial(), link.engine.dialect
+        frame = self._call_frame(link, CallKind.METHOD, index, member, value, serial)  # may raise
         if len(frame) - 4 > link.engine.max_frame:
             return self.too_large(len(frame))
         link.join(frame)  # may raise: only then is there somebody who waits
         pending = link.pending()
         pending.link = self
-        self.waiting[serial] = (Waiting(reply_decoder(None), lambda _: None, PUSH_TIMEOUT), pending)
+        self.waiting[serial] = (Waiting(reply_decoder(None, dialect), lambda _: None, PUSH_TIMEOUT), pending)
         self.sweep()
         return pending
 
     def write_frame(self, member: Member, value: Any) -> bytes:
-        """Return the frame of a property write, which Qt does not answer."""
+        """Return the frame of a property write, which Qt does not answer; raise Fault without a link."""
+        if self.link is None:
+            raise self.replica.unavailable()
         index = self._layout.properties[member.name]
-        head = invoke_head(self.replica.name, CallKind.WRITE_PROPERTY, index)
-        return self.bounded(call_frame((self.sent_type(member),), head, -1, (value,)))
-
-    def push_index(self, member: Member) -> int | None:
-        """Return the index of the push method of *member*, if the host has one."""
-        return self._layout.pushes.get(member.name)
-
-    def sent_type(self, member: Member) -> Type:
-        """Return the type as which a property's value is sent."""
-        return _sent(member.type, self._offered.members[member.name].type)
+        return self.bounded(self._call_frame(self.link, CallKind.WRITE_PROPERTY, index, member, value, -1))
 
     # Private.
 
@@ -247,21 +257,44 @@ class Channel:
         elif link.extended:
             vars(instance)[name] = self._stream(member)
 
+    def _call_frame(
+        self, link: Link, call: CallKind, index: int, member: Member, value: Any, serial: int
+    ) -> bytes:
+        look = self._sent(member.parameters[0], self._offered.members[member.name].parameters[0])
+        dialect = link.engine.dialect
+        head = invoke_head(self.replica.name, call, index, dialect)
+        return call_frame((look,), head, serial, (value,), dialect, self._known)
+
+    def _sent(self, ours: Parameter, theirs: Parameter) -> Wired:
+        """Return as what an argument is sent: exactly what the host declares, for Qt passes it by pointer."""
+        if self._exact:
+            return wired(ours.type, ours.marks, exact=True)
+        plain = wired(ours.type)
+        if isinstance(theirs.type, Foreign):
+            return plain._replace(node=Sent(theirs.type), number=VARIANT.number)
+        same = isinstance(theirs.type, AnyType) or plain.number == qt_type(theirs.type).number
+        return plain if same else wired(Sent(theirs.type))
+
+    def _received(self, node: Type, marks: tuple[Mark, ...]) -> Wired:
+        return wired(node, marks, exact=True) if self._exact else wired(node)
+
     def _bind_property(self, link: Link, instance: Object, handle: Readable[Any], member: Member) -> None:
-        state, node = instance._everywire, member.type
+        state, node, dialect = instance._everywire, member.type, link.engine.dialect
+        look = self._received(node, member.parameters[0].marks)
         tell = partial(handle.receive, state)
-        route = Route(change_decoder(node, Heard), lambda raw: (lift(node, raw[0]),), tell)
+        route = Route(change_decoder(look, Heard, dialect), lambda raw: (lift(node, raw[0]),), tell)
         own = self.replica.name
-        self._route(link, change_head(own, self._layout.properties[member.name]), route)
+        self._route(link, change_head(own, self._layout.properties[member.name], dialect), route)
         notify = self._layout.notifies.get(member.name)
         if notify is not None:
-            head = invoke_head(own, CallKind.METHOD, notify)
+            head = invoke_head(own, CallKind.METHOD, notify, dialect)
             self._route(link, head, _NOTIFY)
-            route.echo, route.echo_size = invoke_start(node, head)
+            route.echo, route.echo_size = invoke_start(look, head, dialect)
 
     def _bind_signal(self, link: Link, instance: Object, handle: Signal[*tuple[Any, ...]], member: Member) -> None:
         types = tuple(parameter.type for parameter in member.parameters)
-        bound = handle.bound(instance)
+        looks = tuple(self._received(parameter.type, parameter.marks) for parameter in member.parameters)
+        bound, dialect = handle.bound(instance), link.engine.dialect
 
         def tell(*arguments: Any) -> None:
             bound.deliver(arguments)
@@ -271,24 +304,24 @@ class Channel:
                 raise ModelError(f"{member.name} carries {len(types)} arguments, got {len(raw)}")
             return tuple(lift(node, value) for node, value in zip(types, raw, strict=False))  # Qt may send surplus ones
 
-        head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.signals[member.name])
-        self._route(link, head, Route(invoke_decoder(types, Heard, token=False), lift_all, tell))
+        head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.signals[member.name], dialect)
+        self._route(link, head, Route(invoke_decoder(looks, Heard, dialect, token=False), lift_all, tell))
 
     def _bind_slot(self, link: Link, instance: Object, member: Member) -> None:
-        offered = self._offered.members[member.name]
-        types = tuple(
-            _sent(ours.type, theirs.type) for ours, theirs in zip(member.parameters, offered.parameters, strict=True)
-        )
-        make, packers = slot_maker(types)
+        offered, dialect = self._offered.members[member.name], link.engine.dialect
+        looks = tuple(self._sent(*pair) for pair in zip(member.parameters, offered.parameters, strict=True))
+        result = None if member.result is None else self._received(member.result, member.result_marks)
+        make, packers = slot_maker(looks, dialect, self._known)
         known = self._binds.get(member.name)
-        if known is None or known[0] != types:  # a host that was started again may declare other types
-            waiting = Waiting(reply_decoder(member.result), _result_lifter(member), _caller_timeout(member))
+        form = (looks, result, dialect)
+        if known is None or known[0] != form:  # a host that was started again may declare other types
+            waiting = Waiting(reply_decoder(result, dialect), _result_lifter(member), _caller_timeout(member))
             function, bind = make(self, compile_check(member), waiting, self._call_of)
             defaults = tuple(p.default for p in member.parameters if p.default is not MISSING)
             vars(instance)[member.name] = named(function, member.parameters, member, defaults)
             function.__self__ = instance
-            known = self._binds[member.name] = types, bind
-        head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.slots[member.name])
+            known = self._binds[member.name] = form, bind
+        head = invoke_head(self.replica.name, CallKind.METHOD, self._layout.slots[member.name], dialect)
         known[1](
             {
                 **packers(head),
@@ -335,9 +368,9 @@ def careful_news(engine: Engine, packet: Packet) -> Any:
     """Return the event for a signal or change that no fast decoder recognized; the packet when it is for nobody."""
     raw: tuple[object, ...]
     if isinstance(packet, PropertyChange):
-        head, raw = change_head(packet.name, packet.index), (packet.value,)
+        head, raw = change_head(packet.name, packet.index, engine.dialect), (packet.value,)
     elif isinstance(packet, Invoke):
-        head, raw = invoke_head(packet.name, packet.call, packet.index), packet.arguments
+        head, raw = invoke_head(packet.name, packet.call, packet.index, engine.dialect), packet.arguments
     else:
         return packet
     route = engine.routes.get(head)
@@ -347,13 +380,6 @@ def careful_news(engine: Engine, packet: Packet) -> Any:
         return Heard(route, route.lift(raw))
     except ModelError as error:
         return Misfit(packet.name, str(error))
-
-
-def _sent(ours: Type, theirs: Type) -> Type:
-    """Return the type as which an argument is sent: exactly what the host declares (Qt passes it by pointer)."""
-    if isinstance(theirs, Foreign):
-        return Sent(theirs)
-    return ours if isinstance(theirs, AnyType) or qt_type(ours) == qt_type(theirs) else Sent(theirs)
 
 
 def _result_lifter(member: Member) -> Callable[[Any], Any]:

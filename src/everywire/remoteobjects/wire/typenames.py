@@ -44,14 +44,17 @@ class Foreign(AnyType):
     qt_name: str
 
     def typed(self, raw: object) -> Typed:
-        """Return *raw* so that it is written as exactly this type; raise ModelError when its form is not known."""
-        parsed = parse_type_name(self.qt_name)
-        if parsed is None or not _is_known(parsed):
-            raise ModelError(
-                f"the Qt side declares a {self.qt_name[:80]!r}, which cannot be sent from here; "
-                "declare a type of QtCore there, QVariant for instance"
-            )
+        """Return *raw* so that it is written as exactly this type."""
         return Typed(CORE.get(self.qt_name, self.qt_name), raw)
+
+    def refused(self, error: ModelError) -> ModelError:
+        """Return the error for a value that cannot be written as this type, for the reason *error*."""
+        if _is_known(self.qt_name):
+            return error
+        return ModelError(
+            f"the Qt side declares a {self.qt_name[:80]!r}, which cannot be sent from here ({error}); "
+            "declare a type of QtCore there, QVariant for instance"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,13 @@ _TWINS: Final[Mapping[str, Type]] = {
 """Other names of the types above."""
 
 
-def _is_known(name: TypeName) -> bool:
-    """Whether the codec can write the type: one of QtCore, or a container of such."""
+def _is_known(name: str) -> bool:
+    """Whether the codec knows the type by itself: one of QtCore, or a container of such."""
+    parsed = parse_type_name(name)
+    return parsed is not None and _consists_of_core(parsed)
+
+
+def _consists_of_core(name: TypeName) -> bool:
     if not name.arguments:
         return name.name in CORE
-    return name.name in LISTS | MAPS | PAIRS and all(map(_is_known, name.arguments))
+    return name.name in LISTS | MAPS | PAIRS and all(map(_consists_of_core, name.arguments))

@@ -17,7 +17,7 @@ WIDTH: Final = 120
 """Columns of a line of source."""
 
 
-class Spelling(Protocol):
+class Speller(Protocol):
     """Gives names as the place of the text has them."""
 
     def __call__(self, name: str) -> str:
@@ -29,7 +29,7 @@ class Spelling(Protocol):
         ...
 
 
-def literal(node: Type, value: Any, spell: Spelling) -> str:
+def literal(node: Type, value: Any, spell: Speller) -> str:
     """Return an expression for a checked *value* of the type *node*."""
     match node:
         case OptionalOf():
@@ -54,7 +54,20 @@ def literal(node: Type, value: Any, spell: Spelling) -> str:
             return _plain(value, spell)
 
 
-def _plain(value: Any, spell: Spelling) -> str:
+def factory_of(node: Type, spell: Speller) -> str:
+    """Return what makes the value of a member nobody has set; nothing where that value can be shared."""
+    if node.immutable or node.zero is None:
+        return ""
+    match node:
+        case ListOf():
+            return spell("list")
+        case DictOf():
+            return spell("dict")
+        case _:
+            return f"lambda: {literal(node, node.zero, spell)}"
+
+
+def _plain(value: Any, spell: Speller) -> str:
     """Return an expression for a value that brings its type."""
     match value:
         case float() if not math.isfinite(value):

@@ -1,0 +1,31 @@
+"""What `everywire gen` does with .rep files: told apart from other descriptions, and read into Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+LARGEST: Final = 4 << 20
+"""Bytes of a description that is read."""
+
+
+def is_rep(source: str, data: bytes) -> bool:
+    """Return whether the description *data* from the file *source* is a .rep file: any other is XML."""
+    return source.endswith(".rep") or (source == "-" and not data.lstrip().startswith(b"<"))
+
+
+def python_of_rep(data: bytes, source: str, name: str, interfaces: Sequence[str]) -> str:
+    """Return Python classes for a .rep file."""
+    from everywire.errors import ModelError
+    from everywire.remoteobjects.generating import python_source
+    from everywire.remoteobjects.rep.parsing import parse
+
+    if interfaces:
+        raise ModelError("--interface is for D-Bus; all classes of a .rep file belong together")
+    if len(data) > LARGEST:
+        raise ModelError(f"{source} has more than {LARGEST >> 20} MiB, which no .rep file has")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")  # comments in an old file; repc wants nothing but ASCII elsewhere
+    return python_source(parse(text, "standard input" if source == "-" else source), name)

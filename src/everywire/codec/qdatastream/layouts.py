@@ -1,0 +1,88 @@
+"""What a stream must know about user types: enums, gadgets, types with stream operators of their own, other names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from everywire.codec.qdatastream.names import FLAGS, TypeName
+from everywire.codec.qdatastream.stream import Integer, expect
+from everywire.errors import ModelError
+
+if TYPE_CHECKING:  # both import this module
+    from everywire.codec.qdatastream.reader import Reader
+    from everywire.codec.qdatastream.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A C++ type with stream operators of its own: `read` and `write` are these, and handle its bare value.
+
+    `read` raises nothing but `RemoteProtocolError`; use `Reader.read_named` and `Writer.write_named` for the parts of
+    the value, they count how deep values are nested.
+    """
+
+    read: Callable[[Reader], object]
+    write: Callable[[Writer, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration:
+    """An enum of `size` bytes that is something else in containers: `streamed`.
+
+    repc of Qt 5 generates operators that stream an enum as the narrowest integer that holds all its keys.
+    """
+
+    size: int
+    streamed: Integer
+
+
+Layout = int | Enumeration | tuple[tuple[str, str], ...] | str | Streamed
+"""The size of an enum in bytes; (name, C++ type) of each property of a gadget; another type's name; or anything else.
+
+Of an enum of a size that no enum has, 0 for instance, 4 bytes are expected.
+
+A gadget's payload is each property as a whole QVariant. An alias such as `"IndexList": "QList<ModelIndex>"` goes by its
+own name and has the payload of the other.
+"""
+
+UserTypes = Mapping[str, Layout]
+"""Types by C++ name."""
+
+NO_TYPES: Final[UserTypes] = MappingProxyType({})
+
+_INT: Final = Enumeration(4, "i32")
+_ENUMS: Final = {1: Enumeration(1, "i8"), 2: Enumeration(2, "i16"), 8: Enumeration(8, "i64")}
+
+
+def enumeration(wanted: TypeName, types: UserTypes) -> Enumeration | None:
+    """What is known about an enum or the flags of one; None if the type is neither."""
+    name, arguments = wanted
+    if name == FLAGS and len(arguments) == 1:
+        found = types.get(arguments[0].name)
+        return _ENUMS.get(found if isinstance(found, int) else 4, _INT)  # flags have no operators of their own
+    found = None if arguments else types.get(name)
+    return _ENUMS.get(found, _INT) if isinstance(found, int) else found if isinstance(found, Enumeration) else None
+
+
+def record(*members: tuple[str, str]) -> Streamed:
+    """A C++ structure whose operators stream its members, (name, C++ type), bare one behind the other; here a dict."""
+
+    def read(reader: Reader) -> object:
+        return {name: reader.read_named(type_name) for name, type_name in members}
+
+    def write(writer: Writer, value: Mapping[str, Any]) -> None:
+        for type_name, member in zip(types, members_of(value, names), strict=True):
+            writer.write_named(type_name, member)
+
+    names, types = tuple(name for name, _ in members), tuple(type_name for _, type_name in members)
+    return Streamed(read, write)
+
+
+def members_of(value: Any, names: tuple[str, ...], type_name: str = "structure") -> list[Any]:
+    """The members of a structure given as a dict; `ModelError` unless it has exactly these."""
+    if expect(value, dict, type_name).keys() != set(names):
+        raise ModelError(f"a {type_name} has the members {', '.join(names)}, not {', '.join(map(str, value))}")
+    return [value[name] for name in names]
