@@ -31,7 +31,13 @@ from everywire.codec.qdatastream import (
 from everywire.codec.qdatastream.stream import Order
 
 BERLIN: Final = zoneinfo.ZoneInfo("Europe/Berlin")
-TYPES: Final[UserTypes] = {"Demo::Mode": 1, "Demo::Flags": 4, "Wide": 8, "Pt": (("x", "int"), ("y", "int")), "Empty": ()}
+TYPES: Final[UserTypes] = {
+    "Demo::Mode": 1,
+    "Demo::Flags": 4,
+    "Wide": 8,
+    "Pt": (("x", "int"), ("y", "int")),
+    "Empty": (),
+}
 
 orders = st.sampled_from(["<", ">"])
 versions = st.integers(17, 24)

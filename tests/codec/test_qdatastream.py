@@ -316,7 +316,6 @@ def test_python_values_travel_as_their_natural_type(value: object, type_id: Type
         (Reading, "type"),
         (1j, "complex"),
         (Opaque("QFont", b""), "Opaque"),
-        (ObjectReference("a", "b", 0, b"", None), "ObjectReference"),
         (time(1, tzinfo=UTC), "time zone"),
         (datetime(2024, 1, 1, tzinfo=timezone(timedelta(microseconds=1))), "whole number of seconds"),
         (Typed(TypeId.INT, 2**31), "2147483648 does not fit i32"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import tracemalloc
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -154,6 +156,56 @@ def test_json_of_the_wrong_kind_is_refused() -> None:
     ids=["odd QString", "QUrl", "char32_t", "pickle"],
 )
 def test_malformed_values_are_refused(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode(data)
+
+
+def many(name: str, keys: list[bytes]) -> bytes:
+    return user(f"QMap<{name},bool>", u32(len(keys)) + b"".join(key + b"\1" for key in keys))
+
+
+def test_keys_made_to_share_a_hash_cannot_slow_a_map_down() -> None:
+    prime = 2**61 - 1  # hash() of an integer is its remainder
+    keys = [(prime * factor).to_bytes(16, "little") for factor in range(1, 200_000)]
+    start = time.process_time()
+    with pytest.raises(RemoteProtocolError, match="collide"):
+        decode(many("QUuid", [UUID(bytes=key[::-1]).bytes_le for key in keys]))
+    assert time.process_time() - start < 10  # a dict of them takes minutes
+    assert len(decode(many("QUuid", [UUID(int=number).bytes_le for number in range(20_000)]))) == 20_000
+
+
+def test_streams_inside_each_other_are_not_copied_for_each_level() -> None:
+    data = encode(b"x" * 1_000_000, ">")
+    for level in range(60):
+        inner = blob(b"QVariant", order=">") + u32(1, order=">") + data
+        order: Order = "<" if level == 59 else ">"
+        data = user("QRemoteObjectPackets::QSQ_", blob(b"QVariantList", b"QVariant", inner, order=order), order)
+    tracemalloc.start()
+    try:
+        decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+
+
+PICTURE = u32(4102) + b"\0" + u32(1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PICTURE + b"GIF89a" + bytes(50),
+        PICTURE + b"\x89PNG\r\n\x1a\n" + b"\xff\xff\xff\xffIDAT" + bytes(50),
+        PICTURE + b"\x89PNG\r\n\x1a\n" + (bytes(4) + b"IDAT" + bytes(4)) * 1000,
+        u32(4100) + b"\0" + b"\x0f" * 5000,
+        u32(4098) + b"\0" + b"\x0f" + bytes(27) + u32(0x7FFFFFFF) + bytes(400),
+        u32(4101) + b"\0" + blob("QPixmapIconEngine".encode("utf-16-le")) + u32(0x7FFFFFFF) + bytes(400),
+        u32(4101) + b"\0" + blob("SvgIconEngine".encode("utf-16-le")) + bytes(400),
+        u32(4110) + b"\0" + u32(1, 1, 1) + (u32(9) + b"\0" + u32(1)) * 5000,
+    ],
+    ids=["no PNG", "long chunk", "PNG without end", "palette", "stops", "icon", "unknown icon", "text format"],
+)
+def test_malformed_gui_types_are_refused(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         decode(data)
 

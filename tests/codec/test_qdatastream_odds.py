@@ -122,6 +122,13 @@ def test_a_reference_to_an_object_is_read_with_its_null_pointer() -> None:
         decode(user(name, text + b"\3" + blob(b"") + b"\1"))
 
 
+@pytest.mark.parametrize("parameters", [None, b"", b"par"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_reference_to_an_object_comes_back(order: Order, parameters: bytes | None) -> None:
+    reference = ObjectReference("Class::hall::pump", "Pump", 0, b"definition", parameters)
+    assert decode(encode(reference, order), order) == reference
+
+
 @pytest.mark.parametrize(
     "name", ["Strange", "QList<Strange>", "QMap<int>", "QList<int", "QList<>", "<", "", "QVariantList<int>", "A" * 2000]
 )

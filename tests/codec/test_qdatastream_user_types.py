@@ -373,6 +373,28 @@ def test_an_enum_of_qt_5_that_is_unsigned_on_the_wire_stays_so_in_lists_only() -
     assert [reader.read_variant(), reader.read_variant()] == [[200], 200]
 
 
+# How repc of Qt 5.15.8 declares the argument of toE() for `ENUM E { A=…, B=… }`.
+@pytest.mark.parametrize(
+    "numbers,streamed",
+    [
+        ([], "u8"),
+        ([0, 1], "u8"),
+        ([0, 254], "u8"),
+        ([0, 255], "u16"),
+        ([0, 65534], "u16"),
+        ([0, 65535], "u32"),
+        ([-1, 126], "i8"),
+        ([-1, 127], "i16"),
+        ([-127], "i16"),
+        ([-1, 32766], "i16"),
+        ([-1, 32767], "i32"),
+        ([-32768], "i32"),
+    ],
+)
+def test_repc_of_qt_5_streams_an_enum_as_the_integer_that_holds_its_keys(numbers: list[int], streamed: str) -> None:
+    assert Enumeration.of_repc_5(numbers) == Enumeration(4, streamed)
+
+
 @dialects
 @pytest.mark.parametrize(
     "type_name,value,reason",

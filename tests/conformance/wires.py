@@ -55,6 +55,7 @@ def holds_nul(value: Any) -> bool:
 WIRES: Final = (
     Wire("memory", "memory:{folder}/plant", between_processes=False, caller="memory"),
     Wire("local", "local:{folder}/plant"),
+    Wire("local_qt5", "local:{folder}/plant?protocol=1.3"),
     Wire("localabstract", "localabstract:{folder}/plant"),
     Wire("tcp", "tcp://127.0.0.1:0"),
     Wire("tls", "tls://127.0.0.1:0?cert={cert}", "?ca={ca}"),

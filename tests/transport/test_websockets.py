@@ -168,7 +168,7 @@ async def test_a_listener_that_refuses_is_told_with_its_words() -> None:
         (b"\x16\x00\x00\x00\x01\x00\r\n", "it does not speak WebSocket"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it answered 200 OK: hi"),
         (b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n", "Accept"),
-        (b"", "hung up within the WebSocket handshake|ended without"),
+        (b"", "the listener hung up within the WebSocket handshake"),
     ],
 )
 async def test_what_does_not_speak_websocket_is_told_so(said: bytes, told: str) -> None:
@@ -272,7 +272,7 @@ async def test_a_host_that_leaves_says_so() -> None:
     [
         (masked(1, b"text"), 1003, "sent text, not bytes"),
         (masked(2, declared=1 << 62), 1009, "connection lost"),
-        (masked(2, declared=websockets_module.LARGEST + 1), 1009, "connection lost"),
+        (masked(2, declared=websockets_module.MOST_TAKEN + 1), 1009, "connection lost"),
         (masked(0, b"x"), 1002, "continuation"),
         (masked(3, b"x"), 1002, "opcode"),
         (masked(2, b"x").replace(b"\x82\x81", b"\x82\x01"), 1002, "masking"),
@@ -331,7 +331,6 @@ async def test_pings_are_answered_and_a_peer_that_never_reads_gets_only_the_newe
         await theirs.until_size(6)
         assert theirs.connection.unsent <= unsent
         stream._connection.resume_reading()
-        await theirs.until_called("resumed")
         heard = b""
         while not heard.endswith(b"\x8a\x06019999"):
             heard = heard[-64:] + await stream.read()

@@ -62,10 +62,17 @@ class Spelling:
         for modules in ([module for module in self._homes if module not in ours], ours):
             lines = [f"import {module} as {_alias(module)}" for module in modules if module in self._modules]
             for module in modules:
-                if names := sorted(self._plain.get(module, ())):
+                if names := sorted(self._plain.get(module, ()), key=_rank):
                     lines += _list_lines(f"from {module} import ", names)
             if lines:
                 yield "\n".join(lines) + "\n"
+
+
+def _rank(name: str) -> tuple[bool, bool, str, int]:
+    """Return what sorts names as import sorters do: constants, classes, everything else; numbers by their size."""
+    stem = name.rstrip("0123456789")
+    number = int(name[len(stem) :] or 0)
+    return not (name.isupper() and len(name) > 1), not name[:1].isupper(), stem, number
 
 
 def _alias(module: str) -> str:

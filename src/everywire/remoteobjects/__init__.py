@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from everywire.remoteobjects.codec.registry import Location
     from everywire.remoteobjects.endpoint import RemoteObjects
+    from everywire.remoteobjects.endpoint.directory import Directory, open_registry
     from everywire.remoteobjects.endpoint.registry import Registry
     from everywire.remoteobjects.rep.faults import RepError
     from everywire.remoteobjects.rep.marks import (
@@ -37,10 +38,12 @@ _MARKS: Final = (
 _MODULES: Final = {
     **dict.fromkeys(_MARKS, "everywire.remoteobjects.rep.marks"),
     "RepError": "everywire.remoteobjects.rep.faults",
+    "Directory": "everywire.remoteobjects.endpoint.directory",
     "Location": "everywire.remoteobjects.codec.registry",
     "NodeSession": "everywire.remoteobjects.session",
     "Registry": "everywire.remoteobjects.endpoint.registry",
     "RemoteObjects": "everywire.remoteobjects.endpoint",
+    "open_registry": "everywire.remoteobjects.endpoint.directory",
     "open_session": "everywire.remoteobjects.session",
 }
 
@@ -52,6 +55,7 @@ __all__ = (
     "READWRITE",
     "SOURCEONLYSETTER",
     "CppType",
+    "Directory",
     "Location",
     "NodeSession",
     "Registry",
@@ -61,6 +65,7 @@ __all__ = (
     "WireName",
     "cpp_enum",
     "cpp_flag",
+    "open_registry",
     "open_session",
     "wire_named",
 )

@@ -29,6 +29,8 @@ from everywire.transport.web_names import OwnNames, host_name, listed, origin_of
 
 LARGEST: Final = 256 * 1024
 """Bytes of the largest message that is sent, and of the smallest limit on those that are taken."""
+MOST_TAKEN: Final = 4 * 1024 * 1024
+"""Bytes of the largest message that is taken where the receiver has no `largest_message` of its own."""
 LONGEST_REQUEST: Final = 16 * 1024
 """Bytes of an opening handshake."""
 OPENING: Final = 5.0
@@ -70,10 +72,14 @@ class WebSocketEnd:
 
     def received(self, data: bytes) -> None:
         """Take bytes of the socket."""
+        self._take(data)
+        self._flush(pongs=True)
+
+    def _take(self, data: bytes) -> None:
         self._heart.heard = True
         protocol = self._protocol
         if self._upper is not None:
-            protocol.max_message_size = max(LARGEST, getattr(self._upper, "largest_message", LARGEST))
+            protocol.max_message_size = max(LARGEST, getattr(self._upper, "largest_message", MOST_TAKEN))
         protocol.receive_data(data)
         for event in protocol.events_received():
             if isinstance(event, Frame):
@@ -84,7 +90,6 @@ class WebSocketEnd:
             self._why = LinkError(f"{self.peer.transport} connection lost: {protocol.parser_exc}")
             self._open = False
             self._wait_for_end()
-        self._flush(pongs=True)
 
     def paused(self) -> None:
         """The peer does not take what it is sent."""
@@ -316,9 +321,11 @@ class ListeningEnd(WebSocketEnd):
             if self._taken > LONGEST_REQUEST:
                 self._refuse_bytes("its request is too long")
                 return
-        super().received(data)
-        if self._upper is None and self._protocol.handshake_exc is not None and not self._protocol.accept_called:
-            self._refuse_bytes(str(self._protocol.handshake_exc))
+        self._take(data)
+        failure = self._protocol.handshake_exc
+        if self._upper is None and failure is not None and not self._protocol.accept_called:
+            self._refuse_bytes(str(failure))
+        self._flush(pongs=True)
 
     def answer(self, event: Any) -> None:
         """Accept the dialer's request, or say why not."""
@@ -380,4 +387,6 @@ def _refusal(failure: Exception) -> LinkError:
     cause: BaseException = failure
     while cause.__cause__ is not None:
         cause = cause.__cause__
+    if isinstance(cause, EOFError):
+        return LinkError(_HUNG_UP)
     return LinkError(f"it does not speak WebSocket: {cause}")

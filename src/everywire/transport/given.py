@@ -172,6 +172,9 @@ class PairLink:
             self._unsent = 0
             if self._deadline is not None:
                 self._deadline.cancel()
+            abort = getattr(getattr(self._writer, "transport", None), "abort", None)
+            if abort is not None and self._cut.is_set():
+                abort()  # else asyncio goes on sending what it has taken
             self._writer.close()
             self._receiver.lost(self._error)
 

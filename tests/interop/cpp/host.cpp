@@ -261,6 +261,9 @@ int main(int argc, char **argv)
     knowTypes();
     qRegisterMetaType<Place>("Place");
     qRegisterMetaType<Plain::Gear>("Plain::Gear");
+#if QT_VERSION < QT_VERSION_CHECK(6, 0, 0)
+    qRegisterMetaTypeStreamOperators<Place>("Place");
+#endif
     Host host;
     const Ear ear([&host](const QString &verb, const QJsonObject &request) { return host.obey(verb, request); });
     say({{"event", "ready"}, {"qt", qVersion()}});

@@ -15,8 +15,16 @@ public:
 };
 inline bool operator==(const Place &a, const Place &b) { return a.xPos == b.xPos && a.label == b.label; }
 inline bool operator!=(const Place &a, const Place &b) { return !(a == b); }
-inline QDataStream &operator<<(QDataStream &out, const Place &place) { return out << place.xPos << place.label; }
-inline QDataStream &operator>>(QDataStream &in, Place &place) { return in >> place.xPos >> place.label; }
+inline QDataStream &operator<<(QDataStream &out, const Place &place)
+{
+    QtRemoteObjects::copyStoredProperties(&place, out); // as repc writes it: replicas read it so
+    return out;
+}
+inline QDataStream &operator>>(QDataStream &in, Place &place)
+{
+    QtRemoteObjects::copyStoredProperties(in, &place);
+    return in;
+}
 Q_DECLARE_METATYPE(Place)
 
 class Wheel : public QObject

@@ -194,6 +194,24 @@ static QJsonValue plain(const QVariant &value)
     }
 }
 
+// What a dynamic replica has instead of a container of structures, for example.
+static QJsonValue anyContainer(const QVariant &value)
+{
+    QJsonArray items;
+    if (value.canConvert<QVariantMap>()) {
+        const QAssociativeIterable all = value.value<QAssociativeIterable>();
+        for (auto entry = all.begin(); entry != all.end(); ++entry)
+            items << QJsonArray{told(QVariant(entry.key())), told(QVariant(entry.value()))};
+        return items;
+    }
+    if (!value.canConvert<QVariantList>())
+        return QStringLiteral("opaque");
+    const QSequentialIterable all = value.value<QSequentialIterable>();
+    for (const QVariant &item : all)
+        items << told(item);
+    return items;
+}
+
 static QJsonValue own(const QVariant &value)
 {
     const int type = value.userType();
@@ -211,7 +229,7 @@ static QJsonValue own(const QVariant &value)
             fields[meta->property(index).name()] = told(meta->property(index).readOnGadget(value.constData()));
         return fields;
     }
-    return QStringLiteral("opaque");
+    return anyContainer(value);
 }
 
 QJsonArray told(const QVariant &value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +37,14 @@ class Enumeration:
 
     size: int
     streamed: Integer
+
+    @classmethod
+    def of_repc_5(cls, numbers: Collection[int], size: int = 4) -> Enumeration:
+        """The enum with keys of these *numbers* that repc of Qt 5 has generated, which it widens one number early."""
+        largest = max((abs(number) for number in numbers), default=0)
+        if any(number < 0 for number in numbers):
+            return cls(size, "i8" if largest < 0x7F else "i16" if largest < 0x7FFF else "i32")
+        return cls(size, "u8" if largest < 0xFF else "u16" if largest < 0xFFFF else "u32")
 
 
 Layout = int | Enumeration | tuple[tuple[str, str], ...] | str | Streamed

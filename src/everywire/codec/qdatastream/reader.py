@@ -17,7 +17,7 @@ from everywire.codec.qdatastream.names import (
     parse_type_name,
     type_of_number,
 )
-from everywire.codec.qdatastream.stream import DEFAULT_VERSION, Buffer, ByteReader, Order, as_text
+from everywire.codec.qdatastream.stream import DEFAULT_VERSION, NULL, Buffer, ByteReader, Order, as_text
 from everywire.codec.qdatastream.types import ObjectReference, Opaque, TypeId, UnknownUserType
 from everywire.codec.qdatastream.values import VALUES
 from everywire.errors import RemoteProtocolError
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 MAX_DEPTH: Final = 64
 """How many lists, maps, structures and variants may be inside each other."""
+
+MAX_COLLISIONS: Final = 1000
+"""How many keys of a map may share their hash with another one."""
 
 PICKLE: Final = "PySide::PyObjectWrapper"
 """A Python object that PySide could not map, as a pickle: nothing that anybody should open."""
@@ -139,6 +142,9 @@ class Reader(ByteReader):
     def _read_map(self, read_key: Callable[[], object], read_value: Callable[[], object]) -> dict[object, object]:
         pairs = self.read_items(lambda: (read_key(), read_value()))
         try:
+            # Hashes of UUIDs, pairs and points are no secret: thousands of different keys can be made that share one.
+            if len(pairs) > MAX_COLLISIONS and len(pairs) - len({hash(key) for key, _ in pairs}) > MAX_COLLISIONS:
+                raise RemoteProtocolError(f"a map of {len(pairs)} entries whose keys have been made to collide")
             return dict(pairs)
         except TypeError as error:  # a list, for example, cannot be a key of a dict
             raise RemoteProtocolError(f"a map with keys that Python cannot look up: {error}") from error
@@ -166,17 +172,29 @@ class Reader(ByteReader):
 
     def _read_gadget_list(self) -> object:
         """QSQ_: a container type, its value type, and a stream of its own with the value type again and the items."""
-        type_name, _, blob = as_text(self.read_bytes()), self.read_bytes(), self.read_bytes()
-        return self._read_blob(type_name, blob, key_count=0)
+        type_name, _ = as_text(self.read_bytes()), self.read_bytes()
+        return self._read_blob(type_name, key_count=0)
 
     def _read_gadget_map(self) -> object:
         """QAS_: as QSQ_, with a key type before each value type."""
-        type_name, _, _, blob = as_text(self.read_bytes()), self.read_bytes(), self.read_bytes(), self.read_bytes()
-        return self._read_blob(type_name, blob, key_count=1)
+        type_name, _, _ = as_text(self.read_bytes()), self.read_bytes(), self.read_bytes()
+        return self._read_blob(type_name, key_count=1)
 
-    def _read_blob(self, type_name: str, blob: bytes, *, key_count: int) -> object:
-        """The blob is written with the peer's default stream: big endian, whatever the order of the link."""
-        inner = Reader(blob, order=">", version=self.version, types=self._types, max_depth=self._levels_left)
+    def _read_blob(self, type_name: str, *, key_count: int) -> object:
+        """The stream within is written with the peer's defaults: big endian, whatever the order of the link."""
+        size = self.read_int("u32")
+        start = self.position
+        self.skip(0 if size == NULL else size)
+        # Read where it is: these can be inside each other, and each copy would be as long as the one around it.
+        inner = Reader(
+            self._data,
+            start,
+            self.position,
+            order=">",
+            version=self.version,
+            types=self._types,
+            max_depth=self._levels_left,
+        )
         names = [as_text(inner.read_bytes()) for _ in range(key_count + 1)]
         try:
             if key_count:
@@ -184,8 +202,8 @@ class Reader(ByteReader):
             else:
                 value = inner.read_items(lambda: inner.read_named(names[0]))
         except UnknownUserType:
-            # The blob has a length, so nothing behind it is lost.
-            return Opaque(type_name, blob)
+            # The stream has a length, so nothing behind it is lost.
+            return Opaque(type_name, self.taken_since(start))
         inner.expect_end()
         return value
 

@@ -92,8 +92,11 @@ class Writer(ByteWriter):
 
     def write_variant_as(self, type_id: TypeId, value: object) -> None:
         """A QVariant of exactly this type; `ModelError` if `value` is none."""
-        self.write_int("u32", number_on_wire(type_id, self.version))
-        self.write_bool(type_id is TypeId.NULLPTR)
+        if type_id is TypeId.FLOAT16:
+            self._write_user_head("qfloat16")  # Qt before 6.5 has no number for it; the name is known to all
+        else:
+            self.write_int("u32", number_on_wire(type_id, self.version))
+            self.write_bool(type_id is TypeId.NULLPTR)
         self.write_as(type_id, value)
 
     def write_as(self, type_id: TypeId, value: Any) -> None:

@@ -155,7 +155,9 @@ _FROM_HOST: Final = frozenset(PacketId) - {PacketId.ADD_OBJECT, PacketId.PING}
 
 def encode_packet(packet: Packet, dialect: Dialect = QTRO_2_0, types: UserTypes = NO_TYPES) -> bytes:
     """A whole frame with its size; *types* are those by C++ name. `ModelError` for values that cannot be sent."""
-    writer = Writer(order=dialect.order, version=dialect.version, types=types)
+    writer = Writer(
+        order=dialect.order, version=dialect.version, types=types, nested_version=dialect.nested_version
+    )
     _write_body(writer, packet)
     body = writer.to_bytes()
     frame = Writer(order=dialect.order)

@@ -28,6 +28,7 @@ from everywire.remoteobjects.codec import (
     Pong,
     PropertyChange,
     RemoveObject,
+    UserTypes,
     decode_packet,
     encode_packet,
 )
@@ -90,7 +91,7 @@ class BlockingLink:
         """Why the host is about to end the link."""
         self.ended = False
         self._channel: Channel = session.channel
-        self._limits = limits
+        self.limits = limits
         self._deadlines = Deadlines(clock)
         self._asked = Asked(self)
         self._rest: Iterator[Any] | None = None
@@ -125,6 +126,19 @@ class BlockingLink:
         self.ask(Method.GRANT, number, WINDOW)
         self._streams[number] = stream
         return stream
+
+    def remote(self, channel: Channel) -> Remote:
+        """Return what pushes to the source of *channel*."""
+        return Remote(self, channel)
+
+    def learn(self, name: str, types: UserTypes) -> None:
+        """Take what a host says about types, those of the object *name* or of its children."""
+        del name
+        self.engine.types = {**self.engine.types, **types}
+
+    def misfit(self, name: str, problem: str) -> None:
+        """Take note of a value of the object *name* that does not fit."""
+        log.warning("%s sent a value that does not fit: %s", name, problem)
 
     # What streams and pushes call.
 
@@ -240,7 +254,7 @@ class BlockingLink:
         self.loop.flush()
         if self.ended:
             raise self._channel.replica.unavailable()
-        if len(self.stream.rest) > self._limits.unsent_hard:
+        if len(self.stream.rest) > self.limits.unsent_hard:
             refused = "the host does not read and too many calls wait: try again later"
             raise Fault(Code.RESOURCE_EXHAUSTED, refused, may_have_run=False)
 
@@ -275,7 +289,7 @@ class BlockingLink:
                 if not event.call.finished:
                     event.call.set_exception(event.fault)
             case Misfit():
-                log.warning("%s sent a value that does not fit: %s", event.name, event.problem)
+                self.misfit(event.name, event.problem)
             case Skipped():
                 if unreadable_object(event, self.engine.dialect) == name and self.attaching is not None:
                     self.attaching.error = event.error
@@ -332,7 +346,7 @@ class BlockingLink:
             elif attaching.contract is not None:
                 self.engine.types = user_types(attaching.contract)
             offered, layout = offered_in(packet, attaching.contract)
-            channel.replica.remote = Remote(self, channel)  # before observers hear of the link: they may push
+            channel.replica.remote = self.remote(channel)  # before observers hear of the link: they may push
             channel.attach(self, offered, layout, packet.values, exact=attaching.exact)
         except EverywireError as error:
             channel.replica.remote = None

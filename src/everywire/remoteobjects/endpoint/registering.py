@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from everywire.errors import AddressError
-from everywire.remoteobjects.codec.registry import Location
+from everywire.remoteobjects.codec.registry import REGISTRY, Location
 from everywire.remoteobjects.endpoint.announced import announce, retract
 from everywire.remoteobjects.endpoint.following import Follower
 from everywire.remoteobjects.endpoint.registry import PREFIX, Registry
@@ -171,7 +171,7 @@ class AnnouncingServer:
 
     def _announce(self, publication: Publication) -> None:
         info = self.server.hosted[publication.name].info
-        if info.name in self.server.node.published:  # and not the registry itself
+        if info.name != REGISTRY:
             for announcer in self._announcers:
                 announcer.add(Location(info.name, info.type_name or "", self._where))
 

@@ -115,6 +115,15 @@ class ReplicaSession(NodeSession):
         self.ask(Method.GRANT, number, WINDOW)
         return stream
 
+    def remote(self, channel: Channel) -> Any:
+        """Return what pushes to the source of *channel*."""
+        return _Remote(self, channel)
+
+    def misfit(self, name: str, problem: str) -> None:
+        """Take note of a value of the object *name* that does not fit."""
+        log.warning("%s sent a value that does not fit: %s", name, problem)
+        self._refusals["misfits"] += 1
+
     def ask(self, method: Method, *arguments: Any) -> None:
         """Tell an everywire host what needs no answer."""
         self.send(ask(method, *arguments, dialect=self.engine.dialect))
@@ -154,8 +163,7 @@ class ReplicaSession(NodeSession):
         if isinstance(event, Heard):
             event.route.tell(*event.arguments)
         elif isinstance(event, Misfit):
-            log.warning("%s sent a value that does not fit: %s", event.name, event.problem)
-            self._refusals["misfits"] += 1
+            self.misfit(event.name, event.problem)
         else:
             super().other(event)
 
@@ -235,7 +243,7 @@ class ReplicaSession(NodeSession):
                 self.learn(packet.name, user_types(contract))
             offered, layout = offered_in(packet, contract)
             self._channels[packet.name] = channel
-            channel.replica.remote = _Remote(self, channel)  # before observers hear of the link: they may push
+            channel.replica.remote = self.remote(channel)  # before observers hear of the link: they may push
             channel.attach(self, offered, layout, packet.values, exact=attaching.exact)
         except EverywireError as error:
             channel.replica.remote = None

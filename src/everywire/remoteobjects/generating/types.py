@@ -221,7 +221,7 @@ class Types:
 
 
 def _is_key(key: str) -> bool:
-    return is_public(key) and not hasattr(enum.Flag, key) and not hasattr(enum.Enum, key) and key != "mro"
+    return is_public(key) and not hasattr(enum.Flag, key) and key not in ("mro", "name", "value")
 
 
 def _key(key: str) -> str:

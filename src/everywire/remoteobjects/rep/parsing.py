@@ -347,7 +347,7 @@ class _Parser:
     def _check_name(self, name: str, kind: str, begin: int) -> None:
         if is_word(name):
             return
-        place = self._place(name, begin)
+        place = self._place(name.split()[0] if name.split() else "=", begin)
         if name.startswith("*") or kind.endswith("*"):
             raise self.scan.error("a pointer means nothing elsewhere: use CLASS or MODEL for objects", place)
         raise self.scan.error(f"a name has letters, digits and underscores, not {name!r}", place)

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from everywire.errors import ModelError
-from everywire.model import Contract, Kind, Member, Parameter
+from everywire.model import Contract, Kind, Member, Object, Parameter
 from everywire.model.description import MOST_MEMBERS, MOST_PARAMETERS
 from everywire.model.names import is_public, pascal, proposal
-from everywire.model.types import ANY, AnyType, EnumType, Int, Type
+from everywire.model.types import ANY, AnyType, EnumType, Int, ObjectOf, OptionalOf, Type, child_type
 from everywire.remoteobjects.codec import ClassDefinition, EnumDef, MethodDef, PropertyDef, SignalDef
 from everywire.remoteobjects.rep.marks import CppType, Modifier, modifier_of
 from everywire.remoteobjects.rep.names import parameter_name, push_name, wire_name
 from everywire.remoteobjects.wire.looks import wired
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
 from everywire.remoteobjects.wire.typenames import python_type
+
+POINTER: Final = "QObject*"
+"""What Qt calls the type of every property that holds an object."""
 
 MOST_OVERLOADS: Final = 64
 """Members of one name in a foreign class; further ones are left out, for each is compared with each."""
@@ -130,7 +133,7 @@ def _notify_signature(change: SignalDef | None) -> str | None:
 
 
 def _type_name(parameter: Parameter) -> str:
-    return wired(parameter.type, parameter.marks).name
+    return POINTER if child_type(parameter.type) is not None else wired(parameter.type, parameter.marks).name
 
 
 def read_definition_of(definition: ClassDefinition, name: str) -> tuple[Contract, Layout]:
@@ -196,6 +199,8 @@ def loosened(contract: Contract, layout: Layout, values: tuple[object, ...]) -> 
     members = dict(contract.members)
     for member in contract.of_kind(Kind.PROPERTY):
         place = layout.properties[member.name]
+        if child_type(member.type) is not None:
+            continue
         try:
             lift(member.type, values[place] if place < len(values) else None)
         except ModelError:
@@ -221,8 +226,10 @@ class _Reading:
         if self._is_surplus(prop.name):
             return
         python, type_text = self._free(prop.name), _container_or(prop.type_name, prop.notify)
-        parameter = Parameter(python, python_type(type_text, self._enums), marks=_declared(type_text))
-        self.members[python] = Member(Kind.PROPERTY, python, (parameter,), writable=True, wire_name=prop.name)
+        child = type_text == POINTER
+        node = OptionalOf(ObjectOf(Object)) if child else python_type(type_text, self._enums)
+        parameter = Parameter(python, node, marks=_declared(type_text))
+        self.members[python] = Member(Kind.PROPERTY, python, (parameter,), writable=not child, wire_name=prop.name)
         self.layout.properties[python] = place
         self._pushes.setdefault(push_name(prop.name), python)
         if prop.notify:

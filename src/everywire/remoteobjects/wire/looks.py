@@ -50,7 +50,9 @@ def wired(node: Type, marks: tuple[Mark, ...] = (), *, exact: bool = False) -> W
 
 def variant(look: Wired, value: Any, dialect: Dialect = QTRO_2_0, types: UserTypes = NO_TYPES) -> bytes:
     """Return a checked *value* as a whole QVariant, head included; *types* are those by C++ name that may occur."""
-    writer = Writer(order=dialect.order, version=dialect.version, types=types)
+    writer = Writer(
+        order=dialect.order, version=dialect.version, types=types, nested_version=dialect.nested_version
+    )
     raw = lower(look.node, value, exact=look.exact)
     try:
         writer.write_variant(typed(look, raw))

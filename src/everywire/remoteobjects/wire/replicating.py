@@ -6,7 +6,7 @@ started again may count its members differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -20,8 +20,8 @@ from everywire.model.contract import DEFAULT_TIMEOUT
 from everywire.model.marks import Mark
 from everywire.model.properties import Readable
 from everywire.model.signals import Signal
-from everywire.model.types import AnyType, OptionalOf, Type
-from everywire.remoteobjects.codec import CallKind, Invoke, Packet, PropertyChange
+from everywire.model.types import AnyType, OptionalOf, Type, child_type
+from everywire.remoteobjects.codec import CallKind, Invoke, Packet, PropertyChange, UserTypes
 from everywire.remoteobjects.engine import (
     IGNORED,
     Engine,
@@ -32,6 +32,7 @@ from everywire.remoteobjects.engine import (
     reply_head,
     serials,
 )
+from everywire.remoteobjects.wire.childlinks import Brood
 from everywire.remoteobjects.wire.coders import (
     call_frame,
     change_decoder,
@@ -45,6 +46,7 @@ from everywire.remoteobjects.wire.looks import Wired, wired
 from everywire.remoteobjects.wire.qttypes import VARIANT, lift, qt_type
 from everywire.remoteobjects.wire.typenames import Foreign, Sent
 from everywire.runtime.channel import GRACE, too_large
+from everywire.runtime.limits import Limits
 from everywire.runtime.matching import differences
 from everywire.runtime.replica import ReplicaLink, named, shape
 
@@ -55,7 +57,10 @@ class Link(Protocol):
     engine: Engine
     extended: bool
     frames: list[bytes]
+    limits: Limits
     loop: Any
+    objects: Mapping[str, Any] | None
+    """What the host shows, by name."""
 
     def write(self, frame: bytes, /) -> None:
         """Write at once."""
@@ -79,6 +84,18 @@ class Link(Protocol):
 
     def open_stream(self, channel: Channel, member: Member, arguments: tuple[Any, ...]) -> Any:
         """Start a stream of the host."""
+        ...
+
+    def remote(self, channel: Channel) -> Any:
+        """Return what pushes to the source of *channel*; see `ReplicaLink.remote`."""
+        ...
+
+    def learn(self, name: str, types: UserTypes) -> None:
+        """Take what the object *name* says about types by C++ name."""
+        ...
+
+    def misfit(self, name: str, problem: str) -> None:
+        """Take note of a value of the object *name* that does not fit."""
         ...
 
 
@@ -113,11 +130,23 @@ _NOTIFY: Final = Route(lambda _route, _data, _start, _end: IGNORED, lambda argum
 """A property's notify signal: the change before it has said everything."""
 
 
+def _leave(_route: Route, _data: bytes, _start: int, _end: int) -> None:
+    """Leave a frame to the general path."""
+
+
 class Channel:
     """One replica's calls and news, over all reconnects."""
 
-    def __init__(self, replica: ReplicaLink, failed: Callable[[Fault], Any], call_of: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        replica: ReplicaLink,
+        failed: Callable[[Fault], Any],
+        call_of: Callable[..., Any],
+        above: Brood | None = None,
+    ) -> None:
         self.replica = replica
+        self.brood = Brood(self, above)
+        """The channels of child objects."""
         self.link: Link | None = None
         self.wanted = None if replica.cls is None else contract_of(replica.cls)
         """What the user's class says; None when the class is built from the host's."""
@@ -130,7 +159,7 @@ class Channel:
         """By name of the slot: as what its arguments are sent and its result comes, and what binds it to a link."""
         self._known: dict[str, Any] = {}
         """The types by C++ name that the present host has announced."""
-        self._exact = False
+        self.exact = False
         """Whether the values on the present link have the types that the class declares for C++."""
         self._heads: list[bytes] = []
         self._layout = Layout()
@@ -181,7 +210,8 @@ class Channel:
         *exact* says that its values have the types that the class declares for C++. Raises SignatureMismatch. The
         observers hear one change for each property that really differs.
         """
-        self._exact = exact
+        self.exact = exact
+        self.brood.begin()
         self._known.clear()
         self._known.update(link.engine.types)
         if self.replica.cls is None:
@@ -194,7 +224,7 @@ class Channel:
             name = self.replica.name
             raise SignatureMismatch(f"{name} at {self.replica.url} is not a {wanted.name}:", found)
         self._offered, self._layout = offered, layout
-        decoded = self._decode_values(wanted, values)
+        decoded = self._decode_values(link, wanted, values)
         instance: Object = self.replica.create(wanted, build_class)
         self.link = link
         for name, member in wanted.members.items():
@@ -203,13 +233,22 @@ class Channel:
         self.replica.take(decoded)
         return instance
 
-    def detach(self, fault: Fault) -> None:
-        """Unbind from the link: every waiting call fails with *fault*, and news of the old source is for nobody."""
+    def unroute(self) -> None:
+        """Let news of the old source be for nobody."""
         if self.link is not None:
             for head in self._heads:
                 self.link.engine.routes.pop(head, None)
         self._heads.clear()
+
+    def of_child(self, child: ReplicaLink) -> Channel:
+        """Return a new channel for the replica of a child object."""
+        return Channel(child, self._failed, self._call_of, self.brood)
+
+    def detach(self, fault: Fault) -> None:
+        """Unbind from the link: every waiting call fails with *fault*, and news of the old source is for nobody."""
+        self.unroute()
         self.link = None
+        self.replica.detach_children(fault)
         for _, bind in self._binds.values():
             bind({"head": None})
         waiting = tuple(self.waiting.values())
@@ -267,7 +306,7 @@ class Channel:
 
     def _sent(self, ours: Parameter, theirs: Parameter) -> Wired:
         """Return as what an argument is sent: exactly what the host declares, for Qt passes it by pointer."""
-        if self._exact:
+        if self.exact:
             return wired(ours.type, ours.marks, exact=True)
         plain = wired(ours.type)
         if isinstance(theirs.type, Foreign):
@@ -276,20 +315,35 @@ class Channel:
         return plain if same else wired(Sent(theirs.type))
 
     def _received(self, node: Type, marks: tuple[Mark, ...]) -> Wired:
-        return wired(node, marks, exact=True) if self._exact else wired(node)
+        return wired(node, marks, exact=True) if self.exact else wired(node)
 
     def _bind_property(self, link: Link, instance: Object, handle: Readable[Any], member: Member) -> None:
         state, node, dialect = instance._everywire, member.type, link.engine.dialect
         look = self._received(node, member.parameters[0].marks)
-        tell = partial(handle.receive, state)
-        route = Route(change_decoder(look, Heard, dialect), lambda raw: (lift(node, raw[0]),), tell)
+        if child_type(node) is not None:
+            route = Route(_leave, lambda raw: raw[:1], partial(self._take_child, link, handle, member))
+        else:
+            tell = partial(handle.receive, state)
+            route = Route(change_decoder(look, Heard, dialect), lambda raw: (lift(node, raw[0]),), tell)
         own = self.replica.name
         self._route(link, change_head(own, self._layout.properties[member.name], dialect), route)
         notify = self._layout.notifies.get(member.name)
         if notify is not None:
             head = invoke_head(own, CallKind.METHOD, notify, dialect)
             self._route(link, head, _NOTIFY)
-            route.echo, route.echo_size = invoke_start(look, head, dialect)
+            if child_type(node) is None:
+                route.echo, route.echo_size = invoke_start(look, head, dialect)
+
+    def _take_child(self, link: Link, handle: Readable[Any], member: Member, raw: object) -> None:
+        """Take the object that a property holds from now on."""
+        if self.link is not link:
+            return  # an event before has ended what this is about
+        try:
+            child = self.brood.take(link, member, self._offered.members[member.name], raw)
+        except (ModelError, SignatureMismatch) as error:
+            link.misfit(self.replica.name, f"{member.name}: {error}")
+        else:
+            self.replica.child_changed(handle, child)
 
     def _bind_signal(self, link: Link, instance: Object, handle: Signal[*tuple[Any, ...]], member: Member) -> None:
         types = tuple(parameter.type for parameter in member.parameters)
@@ -346,14 +400,17 @@ class Channel:
 
         return shape(member, stream)
 
-    def _decode_values(self, wanted: Contract, values: tuple[Any, ...]) -> dict[str, Any]:
+    def _decode_values(self, link: Link, wanted: Contract, values: tuple[Any, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for member in wanted.of_kind(Kind.PROPERTY):
             index = self._layout.properties[member.name]
             if index >= len(values):
                 raise SignatureMismatch(f"{self.replica.name}: the host sent no value for {member.name}")
             try:
-                found[member.name] = lift(member.type, values[index])
+                if child_type(member.type) is not None:
+                    found[member.name] = self.brood.take(link, member, self._offered.members[member.name], values[index])
+                else:
+                    found[member.name] = lift(member.type, values[index])
             except ModelError as error:
                 problem = f"{member.name}: {error}"
                 raise SignatureMismatch(f"{self.replica.name} at {self.replica.url}:", (problem,)) from error

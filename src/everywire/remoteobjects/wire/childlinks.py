@@ -1,0 +1,191 @@
+"""Children of replicas: what a host's references to objects become on one link. Knows no sockets.
+
+A child is bound by the value of its parent's property, and has a channel of its own under the name that the reference
+gives it. What a reference says is a stranger's: one that cannot be used is a value that does not fit, and no more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from everywire.errors import Code, EverywireError, Fault, LinkError, ModelError, RemoteProtocolError, SignatureMismatch
+from everywire.model import Contract, Member, Object, contract_of
+from everywire.model.types import child_type
+from everywire.remoteobjects.codec import ObjectReference, UserTypes
+from everywire.remoteobjects.codec.extension import NAME
+from everywire.remoteobjects.codec.references import ReferenceKind, class_in, values_in
+from everywire.remoteobjects.engine import LONGEST_NAME, reply_head
+from everywire.remoteobjects.wire.layout import Layout, layout_in, layout_of, read_definition_of
+from everywire.remoteobjects.wire.looks import user_types
+from everywire.runtime.limits import MOST_NESTED
+from everywire.runtime.node import RESERVED_NAMES
+from everywire.runtime.replica import ChildLink, ReplicaLink
+
+if TYPE_CHECKING:
+    from everywire.remoteobjects.wire.replicating import Channel, Link
+
+MOST_CLASSES: Final = 256
+"""Classes of children that are remembered for one object."""
+PLAIN: Final = "QObject"
+"""A class without members of its own, which Qt does not describe."""
+
+Offered = tuple[Contract, Layout, UserTypes]
+"""What a child offers, where its members are, and the types by C++ name that occur in its values."""
+
+
+class Classes:
+    """What the host has told about classes of children on the present link: Qt describes each only once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Offered] = {}
+
+    def clear(self) -> None:
+        """Forget everything: on another link all is told again."""
+        self._known.clear()
+
+    def find(self, channel: Channel, link: Link, reference: ObjectReference, described: type | None) -> Offered:
+        """Return what a child offers; raise ModelError or RemoteProtocolError when nobody knows.
+
+        *described* is its class as the host has described it exactly, or as both have generated it from one .rep.
+        """
+        definition = class_in(reference, link.engine.dialect)
+        if definition is None:
+            return self._told_before(channel, reference, described)
+        types = definition.user_types()
+        if described is not None:
+            contract = contract_of(described)
+            layout = layout_in(definition, contract)
+            if layout is None:
+                raise ModelError(f"its class {contract.name} is not what the host has described")
+            offered = contract, layout, types
+        else:
+            offered = (*read_definition_of(definition, reference.type_name or "Child"), types)
+        if reference.type_name not in self._known and len(self._known) >= MOST_CLASSES:
+            raise ModelError(f"the host tells of more than {MOST_CLASSES} classes of children")
+        self._known[reference.type_name] = offered
+        return offered
+
+    def _told_before(self, channel: Channel, reference: ObjectReference, described: type | None) -> Offered:
+        known = self._known.get(reference.type_name)
+        if known is not None:
+            return known
+        if described is not None:
+            contract = contract_of(described)
+            return contract, layout_of(contract), user_types(contract) if channel.exact else {}
+        if reference.type_name in ("", PLAIN):
+            return Contract(PLAIN), Layout(), {}
+        raise ModelError(f"the host does not say what a {reference.type_name[:80]!r} is")
+
+
+class Brood:
+    """The children of one replica, over all reconnects; `above` is that of the replica's parent."""
+
+    def __init__(self, channel: Channel, above: Brood | None) -> None:
+        self._channel, self._above = channel, above
+        self._depth: int = 1 if above is None else above._depth + 1
+        self.classes: Classes = Classes() if above is None else above.classes
+
+    def begin(self) -> None:
+        """A host begins to tell of the replica: what is known of classes is that of another link."""
+        if self._above is None:
+            self.classes.clear()
+
+    def take(self, link: Link, member: Member, offered: Member, raw: object) -> Object | None:
+        """Return the replica of the child that *raw* refers to, with its values; None when there is none.
+
+        Raises ModelError or SignatureMismatch when it can be no child, or not one as *member* declares it.
+        """
+        replica = self._channel.replica
+        try:
+            child = self._take(link, member, offered, raw)
+            member.type.convert(child)  # None, where there must be one
+        except EverywireError as error:
+            replica.child_lost(member.name, LinkError(f"{member.name} holds what cannot be used: {error}"))
+            if isinstance(error, RemoteProtocolError):
+                raise ModelError(str(error)) from error
+            raise
+        return child
+
+    def _take(self, link: Link, member: Member, offered: Member, raw: object) -> Object | None:
+        node, replica = child_type(member.type), self._channel.replica
+        if raw is None or (isinstance(raw, ObjectReference) and raw.parameters is None):
+            replica.child_lost(member.name, LinkError(f"{replica.name} holds no {member.name} now"))
+            return None
+        if node is None or not isinstance(raw, ObjectReference) or raw.kind != ReferenceKind.CLASS:
+            raise ModelError("the host sends no reference to an object")
+        known = replica.children.get(member.name)
+        self._check_name(link, raw.name, known)
+        described = child_type(offered.type) if link.extended or self._channel.exact else None
+        contract, layout, types = self.classes.find(
+            self._channel, link, raw, None if described is None or described.cls is Object else described.cls
+        )
+        values = values_in(raw, link.engine.dialect, {**link.engine.types, **types})
+        cls = None if node.cls is Object else node.cls
+        child = self._link_of(link, member, raw.name, cls)
+        if types:
+            link.learn(f"{raw.type_name} of {self._root.replica.name}", types)
+        try:
+            self._bind(link, child, (contract, layout), values)
+        except SignatureMismatch:
+            if known is not child or cls is not None:
+                raise
+            replica.children.pop(member.name).close()  # of no certain class, and now of another
+            child = self._link_of(link, member, raw.name, cls)
+            self._bind(link, child, (contract, layout), values)
+        return child.instance  # type: ignore[no-any-return]
+
+    def _link_of(self, link: Link, member: Member, name: str, cls: type[Object] | None) -> ChildLink:
+        """Return the link of the child, the same as before where it can be."""
+        replica = self._channel.replica
+        known = replica.children.get(member.name)
+        if known is None or known.name != name or cls not in (None, known.cls):
+            if self._depth >= MOST_NESTED:
+                raise ModelError(f"children of children more than {MOST_NESTED} deep")
+            most = link.limits.children
+            if _count(self._root.replica) >= most:
+                raise ModelError(f"more than {most} child objects, all the way down: see Limits.children")
+        return replica.child(member.name, name, cls)
+
+    def _bind(self, link: Link, child: ChildLink, offered: tuple[Contract, Layout], values: tuple[Any, ...]) -> None:
+        channel: Channel | None = child.channel
+        if channel is None:
+            channel = child.channel = self._channel.of_child(child)
+        channel.unroute()
+        child.remote = link.remote(channel)
+        try:
+            channel.attach(link, *offered, values, exact=self._channel.exact)
+        except EverywireError:
+            child.lose(LinkError("its values cannot be used"), _gone(child))
+            raise
+
+    def _check_name(self, link: Link, name: str, known: ChildLink | None) -> None:
+        """Raise ModelError when the child would take the place of another object of the link."""
+        if not name or len(name) > LONGEST_NAME or name == NAME or name in RESERVED_NAMES:
+            raise ModelError(f"{name[:80]!r} is no name for a child object")
+        owner = link.engine.routes.get(reply_head(name, link.engine.dialect))
+        own = known is not None and known.channel is not None and owner is known.channel.waiting
+        if (owner is not None and not own) or name in (link.objects or ()) or self._is_above(name):
+            raise ModelError(f"another object is called {name[:80]!r} already")
+
+    def _is_above(self, name: str) -> bool:
+        brood: Brood | None = self
+        while brood is not None:
+            if brood._channel.replica.name == name:
+                return True
+            brood = brood._above
+        return False
+
+    @property
+    def _root(self) -> Channel:
+        brood = self
+        while brood._above is not None:
+            brood = brood._above
+        return brood._channel
+
+
+def _count(replica: ReplicaLink) -> int:
+    return sum(1 + _count(child) for child in replica.children.values())
+
+
+def _gone(child: ChildLink) -> Fault:
+    return Fault(Code.UNAVAILABLE, f"{child.name} cannot be used")

@@ -1,0 +1,248 @@
+"""What replicas generated from a .rep are sent: exact C++ types, in both dialects; and who counts as such a replica."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import pytest
+
+from everywire import Node, Object, Property, connect, i32, prop, signal, slot, u8
+from everywire.codec.qdatastream import Point, TypeId
+from everywire.model import contract_of
+from everywire.remoteobjects import CONSTANT, READWRITE, CppType, RemoteObjects, cpp_enum
+from everywire.remoteobjects.codec import (
+    QTRO_1_2,
+    QTRO_1_3,
+    QTRO_2_0,
+    AddObject,
+    CallKind,
+    Dialect,
+    Init,
+    InitDynamic,
+    Invoke,
+    InvokeReply,
+    ObjectInfo,
+    Packet,
+    PropertyChange,
+    RemoveObject,
+    Typed,
+    UserTypes,
+    decode_packet,
+    encode_packet,
+)
+from everywire.remoteobjects.endpoint.serving import HostServer
+from everywire.remoteobjects.rep.signature import signature_of
+from everywire.remoteobjects.wire.hosting import HostedObject
+from everywire.remoteobjects.wire.layout import definition_of, layout_of
+from tests.remoteobjects.peers import hosting, raw_node
+from tests.remoteobjects.samples import Listener, published
+
+DIALECTS: Final = pytest.mark.parametrize("dialect", [QTRO_2_0, QTRO_1_3, QTRO_1_2], ids=lambda d: d.protocol)
+
+
+@dataclass(frozen=True)
+class Spot:
+    x: i32 = 0
+    label: str = ""
+
+
+@dataclass
+class Track:
+    spots: list[Spot] = field(default_factory=list)
+    scale: Annotated[float, CppType("float")] = 1.0
+
+
+@cpp_enum("quint8", scoped=True)
+class Gear(enum.Enum):
+    IDLE = 0
+    FAST = 200
+
+
+class Camera(Object):
+    serial: Property[Annotated[str, CONSTANT]] = prop("A-17")
+    zoom: Property[Annotated[i32, READWRITE]] = prop(1, writable=True)
+    home: Property[Annotated[str, CppType("QUrl")]] = prop("file:/", writable=True)
+    spot: Property[Spot] = prop(Spot(1, "here"), writable=True)
+    spots: Property[list[Spot]] = prop(factory=lambda: [Spot(2, "there")])
+    named: Property[dict[str, Spot]] = prop(factory=lambda: {"a": Spot(3)})
+    track: Property[Track] = prop(factory=Track)
+    gear: Property[Gear] = prop(Gear.FAST, writable=True)
+    counts: Property[dict[i32, float]] = prop(factory=lambda: {1: 2.0})
+    pixel: Property[Point] = prop(Point(4, 5))
+    maybe: Property[Spot | None] = prop(Spot(6))
+
+    @signal
+    def moved(self, to: Spot, gear: Gear) -> None: ...
+    @slot
+    async def shift(self, spots: list[Spot], by: u8) -> list[Spot]:
+        return [Spot(spot.x + by, spot.label) for spot in spots]
+
+
+TYPES: Final[UserTypes] = {
+    "Spot": (("x", "int"), ("label", "QString")),
+    "Track": (("spots", "QList<Spot>"), ("scale", "float")),
+}
+EXACT: Final = (
+    Typed(TypeId.QSTRING, "A-17"),
+    Typed(TypeId.INT, 1),
+    Typed(TypeId.QURL, "file:/"),
+    Typed("Spot", {"x": 1, "label": "here"}),
+    Typed("QList<Spot>", [{"x": 2, "label": "there"}]),
+    Typed("QMap<QString,Spot>", {"a": {"x": 3, "label": ""}}),
+    Typed("Track", {"spots": [], "scale": 1.0}),
+    Typed(TypeId.SIGNED_CHAR, -56),
+    Typed("QMap<int,double>", {1: 2.0}),
+    Typed(TypeId.QPOINT, Point(4, 5)),
+    Typed("Spot", {"x": 6, "label": ""}),
+)
+
+
+def host(dialect: Dialect) -> tuple[Camera, HostedObject]:
+    source = Camera()
+    return source, HostedObject(published(source), dialect)
+
+
+def frame(packet: Packet, dialect: Dialect) -> bytes:
+    return encode_packet(packet, dialect, TYPES)
+
+
+@DIALECTS
+def test_a_static_listener_gets_exact_types(dialect: Dialect) -> None:
+    _, hosted = host(dialect)
+    assert hosted.join(Listener(), dynamic=False, anew=False) == frame(Init("hall", EXACT), dialect)
+
+
+@DIALECTS
+def test_changes_and_signals_are_made_for_each_kind_of_listener(dialect: Dialect) -> None:
+    source, hosted = host(dialect)
+    static, dynamic = Listener(), Listener()
+    hosted.join(static, dynamic=False, anew=False)
+    hosted.join(dynamic, dynamic=True, anew=True)
+    source.spots = [Spot(7)]
+    source.moved.emit(Spot(8), Gear.IDLE)
+    place, notify, moved = (getattr(layout_of(hosted.contract), kind) for kind in ("properties", "notifies", "signals"))
+
+    def told(spots: Any, to: Any) -> list[bytes]:
+        change = PropertyChange("hall", place["spots"], spots)
+        again = Invoke("hall", CallKind.METHOD, notify["spots"], (spots,), -1, place["spots"])
+        gear = Typed(TypeId.SIGNED_CHAR if isinstance(to, Typed) and to.type == "Spot" else TypeId.INT, 0)
+        said = Invoke("hall", CallKind.METHOD, moved["moved"], (to, gear), -1, -1)
+        return [frame(change, dialect) + frame(again, dialect), frame(said, dialect)]
+
+    seven, eight = {"x": 7, "label": ""}, {"x": 8, "label": ""}
+    exact = told(Typed("QList<Spot>", [seven]), Typed("Spot", eight))
+    assert [data for _, data in static.outbox.sent] == exact
+    plain = told(Typed(TypeId.QVARIANT_LIST, [seven]), Typed(TypeId.QVARIANT_MAP, eight))
+    assert [data for _, data in dynamic.outbox.sent] == plain
+
+
+def test_a_constant_has_no_notify_signal_and_readwrite_no_push_method() -> None:
+    contract = contract_of(Camera)
+    layout, definition = layout_of(contract), definition_of(contract)
+    assert "serial" not in layout.notifies
+    assert layout.notifies["zoom"] == 0
+    assert layout.signals == {"moved": len(contract.members) - 3}
+    assert list(layout.pushes) == ["home", "spot", "gear"]
+    assert layout.slots == {"shift": 3}
+    assert definition.properties[0].notify is None
+    assert definition.signals[0].signature == "zoomChanged(int)"
+    assert definition.methods[0].signature == "pushHome(QUrl)"
+
+
+@DIALECTS
+async def test_a_static_listener_calls_and_is_answered_in_exact_types(dialect: Dialect, folder: Path) -> None:
+    source = Camera()
+    async with Node() as node:
+        node.publish(source, "hall")
+        (url,) = await node.serve(RemoteObjects(url=f"local:{folder}/host", protocol=dialect.protocol[5:]))
+        reader, writer = await asyncio.open_unix_connection(url.removeprefix("local:"))
+
+        async def packet() -> tuple[bytes, Packet]:
+            size = await reader.readexactly(4)
+            body = await reader.readexactly(int.from_bytes(size, "little" if dialect.order == "<" else "big"))
+            return size + body, decode_packet(body, from_host=True, types=TYPES, dialect=dialect)
+
+        await packet()
+        _, listed = await packet()
+        assert listed.entries == (ObjectInfo("hall", "Camera", signature_of(contract_of(Camera), qt5=dialect.is_qt5)),)  # type: ignore[union-attr]
+        writer.write(frame(AddObject("hall", dynamic=False), dialect))
+        assert (await packet())[0] == frame(Init("hall", EXACT), dialect)
+        layout = layout_of(contract_of(Camera))
+        spots = Typed("QList<Spot>", [{"x": 1, "label": "a"}])
+        call = Invoke("hall", CallKind.METHOD, layout.slots["shift"], (spots, Typed(TypeId.UCHAR, 2)), 9, -1)
+        writer.write(frame(call, dialect))
+        result = Typed("QList<Spot>", [{"x": 3, "label": "a"}])
+        assert (await packet())[0] == frame(InvokeReply("hall", 9, result), dialect)
+        pushed = Typed("Spot", {"x": 5, "label": "z"})
+        writer.write(frame(Invoke("hall", CallKind.METHOD, layout.pushes["spot"], (pushed,), -1, -1), dialect))
+        change = PropertyChange("hall", layout.properties["spot"], pushed)
+        assert (await packet())[0] == frame(change, dialect)
+        await packet()
+        idle, index = Typed(TypeId.SIGNED_CHAR, 0), layout.properties["gear"]
+        writer.write(frame(Invoke("hall", CallKind.WRITE_PROPERTY, index, (idle,), -1, -1), dialect))
+        await packet()
+        assert (source.spot, source.gear) == (Spot(5, "z"), Gear.IDLE)
+        writer.close()
+
+
+async def test_one_link_may_listen_in_both_ways_to_objects_that_come_and_go(folder: Path) -> None:
+    async with hosting(folder, static=Camera(), dynamic=Camera()) as (node, url), raw_node(url) as peer:
+        await peer.send(AddObject("static", dynamic=False), AddObject("dynamic", dynamic=True))
+        await peer.body()
+        await peer.find(InitDynamic)
+        index = layout_of(contract_of(Camera)).slots["shift"]
+        arguments = (Typed("QList<Spot>", []), Typed(TypeId.UCHAR, 2))
+        for name, kind in (("static", "QList<Spot>"), ("dynamic", TypeId.QVARIANT_LIST)):
+            await peer.send(encode_packet(Invoke(name, CallKind.METHOD, index, arguments, 4, -1), QTRO_2_0, TYPES))
+            assert await peer.body() == encode_packet(InvokeReply(name, 4, Typed(kind, [])), QTRO_2_0, TYPES)[4:]
+        node.withdraw("dynamic")
+        assert (await peer.find(RemoveObject)).name == "dynamic"
+        node.publish(Camera(), "dynamic")
+        await peer.send(AddObject("dynamic", dynamic=False))  # as a dynamic replica of Qt does that has its class
+        values = (await peer.find(Init)).values
+        assert values[3] == {"x": 1, "label": "here"}
+
+
+async def test_a_process_that_knows_the_class_by_its_definition_keeps_to_that(folder: Path) -> None:
+    async with hosting(folder, hall=Camera()) as (node, url):
+        async with raw_node(url) as peer:
+            await peer.send(AddObject("hall", dynamic=True))
+            await peer.find(InitDynamic)
+        async with raw_node(url) as peer:
+            await peer.send(AddObject("hall", dynamic=False))
+            assert (await peer.find(Init)).values[3] == {"x": 1, "label": "here"}
+        (server,) = node._servers
+        assert isinstance(server, HostServer)
+        assert server.is_dynamic(1, "hall", asked=False) is False
+        assert server.is_dynamic(None, "hall", asked=True) is True, "over TCP nobody says who it is"
+        assert server.is_dynamic(None, "hall", asked=False) is False
+
+
+async def test_a_host_may_speak_to_all_as_to_dynamic_listeners(folder: Path) -> None:
+    async with Node() as node:
+        node.publish(Camera(), "hall")
+        (url,) = await node.serve(f"local:{folder}/host?dynamic_only=yes")
+        async with raw_node(url) as peer:
+            await peer.send(AddObject("hall", dynamic=False))
+            assert (await peer.find(Init)).values[3] == {"x": 1, "label": "here"}
+
+
+@DIALECTS
+async def test_between_our_own_the_class_is_the_same_whatever_the_dialect(dialect: Dialect, folder: Path) -> None:
+    source = Camera()
+    async with Node() as node:
+        node.publish(source, "hall")
+        (url,) = await node.serve(RemoteObjects(url=f"local:{folder}/host", protocol=dialect.protocol[5:]))
+        async with connect(url, "hall", Camera) as camera:
+            assert camera.spots == [Spot(2, "there")]
+            assert camera.counts == {1: 2.0}
+            assert camera.gear is Gear.FAST
+            assert await camera.shift([Spot(1)], 4) == [Spot(5)]
+            assert await Camera.zoom.push(camera, 3) == 3
+            assert await Camera.home.push(camera, "file:/x") == "file:/x"
+            source.serial = "B-1"
+            assert await Camera.serial.wait_for(camera, lambda serial: serial == "B-1")
