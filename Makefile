@@ -6,20 +6,27 @@
 PYTHON ?= python3
 ARGS   ?=
 TESTS  ?= tests
+FUZZ   ?=
 BENCH  ?= rpc
 MINIMUM_COVERAGE := 95
 
 setup  := @PYTHON="$(PYTHON)" bash tools/setup.sh
 bin    := .venv/bin
 pytest := $(bin)/python -m pytest
+multiarch := $(shell uname -m)-linux-gnu
 # The programs and daemons that the tests of D-Bus talk to; each has its own in a temporary folder.
 dbus   := dbus-daemon:dbus-daemon dbus-send:dbus-bin dbus-test-tool:dbus-tests dbus-broker:dbus-broker \
           busctl:systemd gdbus:libglib2.0-bin g++:g++ qmake6:qt6-base-dev \
           /usr/lib/python3/dist-packages/dbusmock:python3-dbusmock
+# What the Qt programs in C++ are built with that the tests of Qt Remote Objects talk to: Qt 6.4 and 5.15 of Debian 12.
+qtro   := g++:g++ /usr/include/stdio.h:libc6-dev qmake6:qt6-base-dev /usr/lib/qt6/libexec/repc:libqt6remoteobjects6-bin \
+          /usr/include/$(multiarch)/qt6/QtRemoteObjects:qt6-remoteobjects-dev /usr/include/$(multiarch)/qt5/QtCore:qtbase5-dev \
+          /usr/lib/qt5/bin/repc:libqt5remoteobjects5-bin \
+          /usr/include/$(multiarch)/qt5/QtRemoteObjects:libqt5remoteobjects5-dev
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint types bench audit clean
+.PHONY: help demo test soak fuzz lint types bench audit clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -32,13 +39,17 @@ demo: ## one object on every wire at once; ARGS=--once ends by itself, QT=1 adds
 test: ## all tests at small counts, branch coverage; TESTS=tests/model runs a part, without the coverage limit
 	$(setup) cli http test qt
 	@bash tools/debian.sh curl:curl
-	@[ "$$(id -u)" != 0 ] || bash tools/debian.sh zsh:zsh fish:fish $(dbus)
+	@[ "$$(id -u)" != 0 ] || bash tools/debian.sh zsh:zsh fish:fish $(dbus) $(qtro)
 	@$(if $(filter tests,$(TESTS)),bash tools/test.sh $(MINIMUM_COVERAGE) $(ARGS),$(pytest) $(TESTS) $(ARGS))
 
 soak: ## the same tests at the full counts, and with a browser; prints the figures
 	$(setup) cli http test qt
-	@bash tools/debian.sh curl:curl chromium:chromium zsh:zsh fish:fish $(dbus)
+	@bash tools/debian.sh curl:curl chromium:chromium zsh:zsh fish:fish $(dbus) $(qtro)
 	@EVERYWIRE_SOAK=1 $(pytest) $(TESTS) --timeout=3600 -rA $(ARGS)
+
+fuzz: ## look for bytes on which a reader fails; FUZZ="node rep" chooses readers, ARGS="--seconds 600" how long each
+	$(setup) cli http test qt
+	@$(bin)/python -m fuzz $(FUZZ) $(ARGS)
 
 lint: ## ruff, and the import contracts of pyproject.toml
 	$(setup) cli http test dev

@@ -39,7 +39,7 @@ class Cast:
 
     def __enter__(self) -> Self:
         # A short name: the path of a Unix socket has 107 bytes (unix(7)).
-        self._directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cast-")))
+        self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cast-")))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -47,7 +47,7 @@ class Cast:
 
     def start(self, module: str, role: str, **options: Any) -> Actor:
         """Start a role and wait until it is ready. Raises Missing or Failed."""
-        actor = self._stack.enter_context(Actor(module, role, self._directory, self._cores, **options))
+        actor = self._stack.enter_context(Actor(module, role, self.directory, self._cores, **options))
         actor.facts = actor.ready()
         self.processes += actor.facts["processes"]
         return actor

@@ -1,8 +1,8 @@
 """`python -m fuzz [TARGET …] [--runs N | --seconds N]`: look for bytes on which a reader fails.
 
-With atheris (`pip install -e '.[fuzz]'`, Linux on x86-64) libFuzzer follows what each input reaches in our code; without
-it, or with `--engine own`, inputs are changed at random. Inputs that reached something new are kept in fuzz/found, those
-on which a reader failed in fuzz/found/failed: `python -m fuzz TARGET --input FILE` shows the failure again.
+With atheris (`pip install -e '.[fuzz]'`, Linux on x86-64) libFuzzer follows what each input reaches in our code;
+without it, or with `--engine own`, inputs are changed at random. Inputs that reached something new are kept in
+fuzz/found, those on which a reader failed in fuzz/found/failed: `python -m fuzz TARGET --input FILE` shows it again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser(names: tuple[str, ...]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    looks = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__, formatter_class=looks)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"default: all of {', '.join(names)}")
     parser.add_argument("--runs", type=int, default=0, help="inputs for each target")
     parser.add_argument("--seconds", type=int, default=60, help="for each target, when --runs is not given")
@@ -130,9 +131,12 @@ def _with_atheris(name: str, options: argparse.Namespace, corpus: Path, failures
         flags.append(f"-runs={options.runs}" if options.runs else f"-max_total_time={options.seconds}")
         custom: dict[str, Any] = {}
         if target.order:
-            custom["custom_mutator"] = lambda data, most, seed: mutated_frames(
-                bytes(data), target.order, most, random.Random(seed), lambda piece, size: bytes(atheris.Mutate(piece, size))
-            )
+
+            def change(data: bytes, most: int, seed: int) -> bytes:
+                rng = random.Random(seed)
+                return mutated_frames(bytes(data), target.order, most, rng, lambda p, n: bytes(atheris.Mutate(p, n)))
+
+            custom["custom_mutator"] = change
         atheris.Setup(flags, run, **custom)
         atheris.Fuzz()
 

@@ -59,6 +59,7 @@ def bodies(sender: str, version: str) -> list[bytes]:
     return sorted({body for session in sessions(sender, version) for body in split(session, ORDERS[version])})
 
 
-def files(ending: str) -> list[bytes]:
-    """Return what the corpus has of a kind of file."""
-    return [path.read_bytes() for path in sorted(CORPUS.glob(f"*.{ending}"))]
+def rep_files() -> list[bytes]:
+    """Return the .rep files of the corpus, and those that Qt's own compiler reads for our tests."""
+    ours = CORPUS.parent.parent / "tests" / "interop" / "cpp"
+    return [path.read_bytes() for path in (*sorted(CORPUS.glob("*.rep")), *sorted(ours.glob("*.rep")))]

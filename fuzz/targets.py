@@ -97,9 +97,9 @@ def _packets(*, from_host: bool) -> Callable[[], Run]:
 
 def _definitions() -> Run:
     from everywire.errors import RemoteProtocolError
+    from everywire.model.building import build_class
     from everywire.remoteobjects.codec.definition import decode_definition
     from everywire.remoteobjects.wire.layout import loosened, read_definition_of
-    from everywire.model.building import build_class
 
     def run(data: bytes) -> None:
         try:
@@ -156,6 +156,28 @@ def _registries() -> Run:
     return run
 
 
+def _tables() -> Run:
+    from everywire.codec.qdatastream import Reader
+    from everywire.errors import EverywireError
+    from everywire.remoteobjects.codec import QTRO_1_3, QTRO_2_0, decode_packet
+    from everywire.remoteobjects.codec.tables import TABLE_TYPES
+    from everywire.remoteobjects.wire.tablereading import cell_in, headers_in, path_in, rows_in, size_in
+
+    def run(data: bytes) -> None:
+        dialect = QTRO_1_3 if data[:1] == b"1" else QTRO_2_0
+        for from_host in (False, True):
+            with contextlib.suppress(EverywireError):
+                decode_packet(data[1:], from_host=from_host, types=TABLE_TYPES, dialect=dialect)
+        with contextlib.suppress(EverywireError):
+            reader = Reader(data[1:], order=dialect.order, version=dialect.version, types=TABLE_TYPES)
+            value = reader.read_variant()
+            for read in (cell_in, headers_in, path_in, size_in, lambda raw: rows_in(raw, (), 0)):
+                with contextlib.suppress(EverywireError):
+                    read(value)
+
+    return run
+
+
 # ------------------------------------------------------------------------------------------------------------- texts
 def _rep_files() -> Run:
     from everywire.remoteobjects.rep.faults import RepError
@@ -192,7 +214,7 @@ def _logins() -> Run:
             lambda: Server.name_in(first),
             lambda: server.first(first, verifier),
             lambda: server.final(rest),
-            lambda: client.first(),
+            client.first,
             lambda: client.check(rest),
         ):
             with contextlib.suppress(EverywireError):
@@ -216,6 +238,15 @@ def _addresses() -> Run:
 def _both_bodies(sender: str) -> Callable[[], list[bytes]]:
     return lambda: [
         mark + body for mark, version in ((b"2", "2.0"), (b"1", "1.3")) for body in seeds.bodies(sender, version)
+    ]
+
+
+def _known_tables() -> list[bytes]:
+    """Frames of models, whole and what stands in their replies."""
+    found = _both_bodies("host")() + _both_bodies("node")()
+    behind_name = 1 + 2 + 4 + 2 * len("table") + 4
+    return [body for body in found if b"t\0a\0b\0l\0e" in body or b"ndex" in body] + [
+        body[:1] + body[behind_name:] for body in found if b"Entries" in body or b"QSize" in body
     ]
 
 
@@ -274,11 +305,11 @@ TARGETS: Final[dict[str, Target]] = {
     "definitions": Target(_definitions, _known_definitions),
     "variants": Target(_variants, _known_values),
     "typenames": Target(_type_names, lambda: [b"QMap<QString,QList<int> >\0abc", b"QHash<int,QVariant>\0\0\0\0\0"]),
+    "tables": Target(_tables, _known_tables),
     "registries": Target(_registries, _known_values),
-    "rep": Target(_rep_files, lambda: seeds.files("rep")),
+    "rep": Target(_rep_files, seeds.rep_files),
     "descriptions": Target(_descriptions, _known_contracts),
     "logins": Target(_logins, lambda: [b"n,,n=panel,r=" + b"c" * 24 + b"\nc=biws,r=" + b"c" * 24 + b",p=eA=="]),
     "addresses": Target(_addresses, _known_addresses),
 }
 """Name -> reader. One line each."""
-

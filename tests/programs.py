@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,7 +76,8 @@ class Program:
     async def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it as a crash would, and wait until it is gone."""
         if self.process.returncode is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and asyncio has not heard of it yet
+                os.kill(self.pid, number)
         await self.process.wait()
 
     async def listen(self) -> None:

@@ -47,7 +47,7 @@ def modules(folder: Path) -> list[Path]:
 
 
 OWN: Final = modules(SOURCE)
-ALL: Final = [path for name in ("src", "tests", "benchmarks", "examples", "tools") for path in modules(ROOT / name)]
+ALL: Final = [path for name in ("src", "tests", "fuzz", "benchmarks", "examples", "tools") for path in modules(ROOT / name)]
 TESTS: Final = modules(ROOT / "tests")
 
 

@@ -205,6 +205,29 @@ def test_the_program_with_two_threads_says_what_it_promises(tmp_path: Path) -> N
     assert [round(float(word), 6) for word in run(tmp_path, "gui.py").split()] == [0.8, 0.3, 0.3, 0.8, 0.3]
 
 
+def test_the_programs_about_other_transports_print_what_they_say(tmp_path: Path) -> None:
+    found = programs(ROOT / "docs" / "howto" / "transports.md", tmp_path)
+    assert found == {"child.py", "streams.py", "kept.py"}
+    assert run(tmp_path, "child.py") == "0.5\n"
+    assert run(tmp_path, "streams.py") == "0.5\n"
+    host = (
+        "import asyncio\nfrom everywire import serve\nimport kept\n"
+        "async def main():\n    async with serve(kept.Valve(), 'valve', on='local:valve'):\n"
+        "        print('ready', flush=True)\n        await asyncio.Event().wait()\nasyncio.run(main())\n"
+    )
+    (tmp_path / "valve.py").write_text(host, encoding="utf-8")
+    with running(tmp_path, "valve.py") as served:
+        assert served.stdout is not None
+        assert served.stdout.readline() == "ready\n"
+        assert run(tmp_path, "kept.py", "local:valve") == "default 0.0\n0.25\n"
+    assert run(tmp_path, "kept.py", "local:valve") == "default 0.25\nnot there, but it was last at 0.25\n"
+
+
+def test_the_program_about_registries_prints_what_it_says(tmp_path: Path) -> None:
+    assert programs(ROOT / "docs" / "howto" / "registry.md", tmp_path) == {"plant.py"}
+    assert run(tmp_path, "plant.py") == "20.0\nhall\nhall is gone\n"
+
+
 def test_the_index_names_every_page() -> None:
     index = ROOT / "docs" / "index.md"
     linked = {(index.parent / target).resolve() for target in LINK.findall(index.read_text(encoding="utf-8"))}

@@ -113,11 +113,13 @@ def _url(stage: Stage) -> QUrl:
     return QUrl(f"local:{stage.directory / 'meter'}")
 
 
-def run(application: QCoreApplication, stage: Stage, obey: Callable[[Order], None], *processes: int) -> None:
-    """Be ready, and obey orders in Qt's event loop."""
+def run(
+    application: QCoreApplication, stage: Stage, obey: Callable[[Order], None], *processes: int, **facts: Any
+) -> None:
+    """Be ready, with the *facts* that the harness needs, and obey orders in Qt's event loop."""
     notifier = QSocketNotifier(stage.orders_from, QSocketNotifier.Type.Read)
     notifier.activated.connect(lambda: obey(stage.order()))
-    stage.ready(*processes)
+    stage.ready(*processes, **facts)
     application.exec()
 
 

@@ -60,9 +60,9 @@ class Clients:
         for _ in range(count):
             sock = socket.socket(socket.AF_UNIX)
             sock.connect(self._path)
-            _read_frames(sock, 2)  # the handshake and the list of objects
+            read_frames(sock, 2)  # the handshake and the list of objects
             sock.sendall(encode_packet(AddObject(NAME, dynamic=False)))
-            _read_frames(sock, 1)  # the present values
+            read_frames(sock, 1)  # the present values
             self._ends.append(sock.detach())
         self._order.shuffle(self._ends)
         return (perf_counter_ns() - begun) / 1e9
@@ -115,7 +115,8 @@ def _read_reply(descriptor: int) -> bytes:
     return data
 
 
-def _read_frames(sock: socket.socket, count: int) -> None:
+def read_frames(sock: socket.socket, count: int) -> None:
+    """Read and forget so many frames."""
     data = b""
     while count:
         more = sock.recv(65536)

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     )
     from everywire.model.marks import PERSISTED
     from everywire.remoteobjects import RemoteObjects
+    from everywire.runtime.browsing import Host, browse
     from everywire.runtime.connecting import connect
     from everywire.runtime.gate import CurrentCall, current_call
     from everywire.runtime.limits import Limits, SlowPeer
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from everywire.runtime.replica import ReplicaLink, ReplicaState, link_of, members
     from everywire.runtime.serving import serve
     from everywire.runtime.tokens import Tokens
+    from everywire.tables import AsyncTableSource, Table, TableSource, TreeSource
 
 _MODULES: Final = {
     "everywire.errors": (
@@ -92,6 +94,7 @@ _MODULES: Final = {
     "everywire.model.marks": ("PERSISTED",),
     "everywire.memory": ("Memory",),
     "everywire.remoteobjects": ("RemoteObjects",),
+    "everywire.runtime.browsing": ("Host", "browse"),
     "everywire.runtime.connecting": ("connect",),
     "everywire.runtime.gate": ("CurrentCall", "current_call"),
     "everywire.runtime.limits": ("Limits", "SlowPeer"),
@@ -102,6 +105,7 @@ _MODULES: Final = {
     "everywire.runtime.replica": ("ReplicaLink", "ReplicaState", "link_of", "members"),
     "everywire.runtime.serving": ("serve",),
     "everywire.runtime.tokens": ("Tokens",),
+    "everywire.tables": ("AsyncTableSource", "Table", "TableSource", "TreeSource"),
 }  # fmt: skip
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -110,6 +114,7 @@ __all__ = (
     "PERSISTED",
     "AddressError",
     "AddressInUse",
+    "AsyncTableSource",
     "BoundSignal",
     "Caller",
     "Code",
@@ -120,6 +125,7 @@ __all__ = (
     "Fault",
     "FileStore",
     "ForkedError",
+    "Host",
     "InsecureBind",
     "Kind",
     "LimitExceeded",
@@ -148,12 +154,16 @@ __all__ = (
     "SignatureMismatch",
     "SlowPeer",
     "StoreWarning",
+    "Table",
+    "TableSource",
     "TokenError",
     "Tokens",
+    "TreeSource",
     "Unit",
     "UnsupportedPlatform",
     "WrongThread",
     "allow",
+    "browse",
     "computed",
     "connect",
     "contract_of",

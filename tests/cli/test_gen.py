@@ -241,7 +241,7 @@ def test_a_bus_starts_what_an_activation_file_says(cli: Cli, bus: lab.Bus) -> No
         (("dbus-xml", PLANT, "-o", "/nowhere/at/all.xml"), "cannot write /nowhere/at/all.xml: No such file"),
         (("dbus-xml", PLANT, "-o", "/"), "cannot write /: Is a directory"),
         (("dbus-xml", PLANT, "-o", "/dev/full"), "cannot write /dev/full: No space left on device"),
-        (("python", "nowhere.xml"), "cannot read nowhere.xml: No such file or directory; give a file of intro"),
+        (("python", "nowhere.xml"), "cannot read nowhere.xml: No such file or directory; give introspection data, a .rep file"),
         (("python", "/dev/null"), "/dev/null: not introspection data: it is no XML: no element found"),
         (("python", "dbus:"), "is no address of D-Bus; it looks like dbus:session?service=org.acme.Climate"),
         (("python", "dbus:unix:path=/tmp/nowhere/bus?service=org.acme.A"), "no connection to"),
@@ -300,7 +300,7 @@ def test_what_a_name_hides_is_shown(cli: Cli, tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------------------------------- completion
 def test_words_of_gen_are_completed(bulb: Path) -> None:
     folder = bulb.parent
-    assert asked("everywire gen ") == ["dbus-policy", "dbus-service", "dbus-xml", "python"]
+    assert asked("everywire gen ") == ["dbus-policy", "dbus-service", "dbus-xml", "python", "rep"]
     assert asked("everywire gen dbus-xml everywire.cli.plant:Th") == ["Thermostat"]
     assert asked("everywire gen python bu", folder) == ["bulb.xml"]
     assert asked(f"everywire gen python {folder}/b", folder) == [str(bulb)]

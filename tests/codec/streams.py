@@ -13,6 +13,7 @@ from everywire.codec.qdatastream import (
     BitArray,
     Color,
     EasingCurve,
+    Enumeration,
     Line,
     LineF,
     Opaque,
@@ -27,6 +28,7 @@ from everywire.codec.qdatastream import (
     TypeId,
     UserTypes,
     Writer,
+    record,
 )
 from everywire.codec.qdatastream.stream import Order
 
@@ -37,6 +39,10 @@ TYPES: Final[UserTypes] = {
     "Wide": 8,
     "Pt": (("x", "int"), ("y", "int")),
     "Empty": (),
+    "Narrow": Enumeration.of_repc((0, 200)),
+    "Index": record(("row", "int"), ("name", "QString")),
+    "IndexList": "QList<Index>",
+    "Loop": "QList<Loop>",
 }
 
 orders = st.sampled_from(["<", ">"])

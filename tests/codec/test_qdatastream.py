@@ -21,7 +21,6 @@ from everywire.codec.qdatastream import (
     EasingCurve,
     Line,
     LineF,
-    ObjectReference,
     Opaque,
     Point,
     PointF,

@@ -166,19 +166,21 @@ def many(name: str, keys: list[bytes]) -> bytes:
 
 def test_keys_made_to_share_a_hash_cannot_slow_a_map_down() -> None:
     prime = 2**61 - 1  # hash() of an integer is its remainder
-    keys = [(prime * factor).to_bytes(16, "little") for factor in range(1, 200_000)]
+    keys = [(prime * factor).to_bytes(16, "little") for factor in range(1, 50_000)]
     start = time.process_time()
     with pytest.raises(RemoteProtocolError, match="collide"):
         decode(many("QUuid", [UUID(bytes=key[::-1]).bytes_le for key in keys]))
-    assert time.process_time() - start < 10  # a dict of them takes minutes
-    assert len(decode(many("QUuid", [UUID(int=number).bytes_le for number in range(20_000)]))) == 20_000
+    assert time.process_time() - start < 5  # a dict of them takes a minute
+    few = [UUID(int=prime * factor).bytes_le for factor in range(1, 90)]
+    assert len(decode(many("QUuid", few * 100))) == 89
+    assert len(decode(many("QUuid", [UUID(int=number).bytes_le for number in range(5000)]))) == 5000
 
 
 def test_streams_inside_each_other_are_not_copied_for_each_level() -> None:
     data = encode(b"x" * 1_000_000, ">")
-    for level in range(60):
+    for level in range(30):
         inner = blob(b"QVariant", order=">") + u32(1, order=">") + data
-        order: Order = "<" if level == 59 else ">"
+        order: Order = "<" if level == 29 else ">"
         data = user("QRemoteObjectPackets::QSQ_", blob(b"QVariantList", b"QVariant", inner, order=order), order)
     tracemalloc.start()
     try:

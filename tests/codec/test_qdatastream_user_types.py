@@ -24,6 +24,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from everywire.codec.qdatastream import (
     BitArray,
@@ -39,22 +41,26 @@ from everywire.codec.qdatastream import (
     record,
 )
 from everywire.codec.qdatastream.names import name_on_wire, parse_type_name
-from everywire.codec.qdatastream.stream import Order
+from everywire.codec.qdatastream.stream import Integer, Order
 from everywire.errors import ModelError, RemoteProtocolError
+from tests.codec.streams import i32s, integers, orders, versions
+from tests.harness import soak
+
+Spelt = tuple[str, st.SearchStrategy[Any]]
 
 CAPTURED: Final[dict[str, dict[str, str]]] = json.loads(
     Path(__file__).with_name("captured_values.json").read_text(encoding="utf-8")
 )
 QT_6, QT_5 = "Qt 6.4.2", "Qt 5.15.8"
 
-TYPES_6: Final[UserTypes] = {
+TYPES: Final[UserTypes] = {
     "Things::Tiny": 1,
     "Things::Small": 2,
     "Things::Wide": 4,
     "Things::Wides": 4,
     "Things::Huge": 8,
-    "ModeEnum::Mode": 4,
-    "ScopedEnum::Scoped": 4,
+    "ModeEnum::Mode": Enumeration.of_repc((0, 2, -1)),
+    "ScopedEnum::Scoped": Enumeration.of_repc((1, 2)),
     "Pt": (("xx", "int"), ("yy", "double")),
     "Poly": (
         ("name", "QString"),
@@ -83,23 +89,21 @@ TYPES_6: Final[UserTypes] = {
     "Flagged": (("one", "ScopedEnum::Scoped"), ("modes", "QList<ModeEnum::Mode>")),
     "Empty": (("one", "int"),),
 }
-# repc of Qt 5 streams an enum as the narrowest integer that holds its keys.
-TYPES_5: Final[UserTypes] = TYPES_6 | dict.fromkeys(("ModeEnum::Mode", "ScopedEnum::Scoped"), Enumeration(4, "i8"))
 
-DIALECTS: Final[dict[str, tuple[Order, int, UserTypes]]] = {QT_6: ("<", 20, TYPES_6), QT_5: (">", 18, TYPES_5)}
+DIALECTS: Final[dict[str, tuple[Order, int]]] = {QT_6: ("<", 20), QT_5: (">", 18)}
 dialects = pytest.mark.parametrize("qt", DIALECTS)
 
 
 def encode(qt: str, value: object) -> bytes:
-    order, version, types = DIALECTS[qt]
-    writer = Writer(order=order, version=version, types=types)
+    order, version = DIALECTS[qt]
+    writer = Writer(order=order, version=version, types=TYPES)
     writer.write_variant(value)
     return writer.to_bytes()
 
 
-def decode(qt: str, data: bytes, types: UserTypes | None = None) -> Any:
-    order, version, known = DIALECTS[qt]
-    reader = Reader(data, order=order, version=version, types=known if types is None else types)
+def decode(qt: str, data: bytes, types: UserTypes = TYPES) -> Any:
+    order, version = DIALECTS[qt]
+    reader = Reader(data, order=order, version=version, types=types)
     value = reader.read_variant()
     reader.expect_end()
     return value
@@ -306,7 +310,7 @@ def through(value: Typed, order: Order = "<") -> Any:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_types_with_their_own_stream_operators_travel_bare(order: Order) -> None:
     index = [{"row": 1, "column": 2}]
-    entry = (index, ["a", 1], [([], [], [])])
+    entry: Any = (index, ["a", 1], [([], [], [])])
     assert through(Typed("IndexList", index), order) == index
     assert through(Typed("Entries", [entry]), order) == [entry]
     assert through(Typed("std::pair<QString,ModelIndex>", ("a", index[0])), order) == ("a", index[0])
@@ -344,6 +348,61 @@ def test_operators_of_a_type_are_nested_no_deeper_than_anything_else() -> None:
     data = (b"\0" * 8 + b"\1\0\0\0") * 5000 + b"\0" * 12
     with pytest.raises(RemoteProtocolError, match="too deeply"):
         Reader(data, types=TABLE_TYPES).read_named("Entry")
+
+
+# ------------------------------------------------------------------------------------------------ any type in any other
+KEYS: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "int": i32s,
+    "QString": st.text(),
+    "qulonglong": integers(64, signed=False),
+    "Things::Tiny": integers(8, signed=True),
+    "Things::Huge": integers(64, signed=True),
+    "QFlags<Things::Wide>": i32s,
+    "QUuid": st.uuids(),
+}
+PARTS: Final = KEYS | {
+    "double": st.floats(allow_nan=False),
+    "QByteArray": st.binary(),
+    "QDate": st.dates(),
+    "QVariant": st.none() | st.booleans() | st.text() | st.lists(i32s),
+    "QVariantMap": st.dictionaries(st.text(), st.booleans()),
+    "QStringList": st.lists(st.text()),
+    "ModeEnum::Mode": st.integers(-1, 2),
+    "Pt": st.fixed_dictionaries({"xx": i32s, "yy": st.floats(allow_nan=False)}),
+    "Empty": st.fixed_dictionaries({"one": i32s}),
+}
+
+
+def in_pairs(parts: tuple[Spelt, Spelt]) -> list[Spelt]:
+    """Each container of two types: its name, and a strategy for its values."""
+    (first, firsts), (second, seconds) = parts
+    maps: list[Spelt] = []
+    if first in KEYS:
+        maps = [
+            (f"{name}<{first},{second}>", st.dictionaries(firsts, seconds, max_size=3)) for name in ("QMap", "QHash")
+        ]
+    return [*maps, (f"std::pair<{first},{second}>", st.tuples(firsts, seconds))]
+
+
+def nested(inner: st.SearchStrategy[Spelt]) -> st.SearchStrategy[Spelt]:
+    lists = st.tuples(st.sampled_from(["QList", "QVector", "QSet", "QStack"]), inner)
+    return lists.map(lambda pair: (f"{pair[0]}<{pair[1][0]}>", st.lists(pair[1][1], max_size=3))) | st.tuples(
+        leaves | inner, inner
+    ).flatmap(lambda parts: st.sampled_from(in_pairs(parts)))
+
+
+leaves = st.sampled_from(sorted(PARTS)).map(lambda name: (name, PARTS[name]))
+spelt = st.recursive(leaves, nested, max_leaves=6)
+
+
+@settings(max_examples=soak(200, 2000))
+@given(spelt.flatmap(lambda pair: st.tuples(st.just(pair[0]), pair[1])), orders, versions)
+def test_any_type_in_any_other_comes_back(typed: tuple[str, Any], order: Order, version: int) -> None:
+    writer = Writer(order=order, version=version, types=TYPES)
+    writer.write_variant(Typed(*typed))
+    reader = Reader(writer.to_bytes(), order=order, version=version, types=TYPES)
+    assert reader.read_variant() == typed[1]
+    reader.expect_end()
 
 
 # ------------------------------------------------------------------------------------------------- values and refusals
@@ -391,8 +450,8 @@ def test_an_enum_of_qt_5_that_is_unsigned_on_the_wire_stays_so_in_lists_only() -
         ([-32768], "i32"),
     ],
 )
-def test_repc_of_qt_5_streams_an_enum_as_the_integer_that_holds_its_keys(numbers: list[int], streamed: str) -> None:
-    assert Enumeration.of_repc_5(numbers) == Enumeration(4, streamed)
+def test_repc_of_qt_5_streams_an_enum_as_the_integer_that_holds_its_keys(numbers: list[int], streamed: Integer) -> None:
+    assert Enumeration.of_repc(numbers) == Enumeration(4, streamed)
 
 
 @dialects

@@ -34,6 +34,20 @@ async def test_a_withdrawn_object_makes_its_replica_suspect_until_it_is_publishe
         assert states.items == [SUSPECT, VALID]
 
 
+async def test_a_block_need_not_wait_for_its_source_and_hears_what_differs_from_the_defaults(place: Place) -> None:
+    source = Counters()
+    source.first = 4
+    async with place.hosting(counters=source), connect(place.url, "counters", Counters, wait=False) as replica:
+        states, first, second = States(replica), Heard(), Heard()
+        Counters.first.on_change(replica, first)
+        Counters.second.on_change(replica, second)
+        assert (link_of(replica).state, replica.first, replica.total) == (ReplicaState.DEFAULT, 0, 0)
+        await link_of(replica).wait_valid(timeout=5)
+        assert (replica.first, replica.total) == (4, 4)
+        await replica.settle()
+        assert (states.items, first.items, second.items) == ([VALID], [4], [])
+
+
 async def test_an_object_that_is_withdrawn_as_soon_as_it_was_attached_to_gives_a_replica_all_the_same(
     place: Place,
 ) -> None:

@@ -59,6 +59,7 @@ WIRES: Final = (
     Wire("localabstract", "localabstract:{folder}/plant"),
     Wire("tcp", "tcp://127.0.0.1:0"),
     Wire("tls", "tls://127.0.0.1:0?cert={cert}", "?ca={ca}"),
+    Wire("ws", "qtro+ws://127.0.0.1:0"),
     Wire("http", "http://127.0.0.1:0", caller="http"),
     Wire("https", "https://127.0.0.1:0?cert={cert}", "?ca={ca}", caller="http"),
     Wire("http_local", "http+local:{folder}/plant", caller="http"),

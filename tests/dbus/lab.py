@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from typing import Final, Literal
 
 import pytest
 
+from tests.building import needs as needs
 from tests.dbus.broker import Broker
 
 DTD: Final = (
@@ -85,14 +85,6 @@ INFINITE: Final = {
 """The limits of session.conf."""
 
 NOBODY: Final = 65534
-
-
-def needs(command: str, package: str) -> str:
-    """The path of *command*; the test is skipped, with the reason, where it is not installed."""
-    found = shutil.which(command)
-    if found is None:
-        pytest.skip(f"no {command} here; `make test` as root installs the Debian package {package}")
-    return found
 
 
 def environment(address: str | None = None) -> dict[str, str]:

@@ -1,15 +1,43 @@
-"""What interop tests share: a node of ours, Qt programs, addresses."""
+"""What interop tests share: addresses, and Qt programs in C++ that are built before the time of a test runs."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from tests.interop.building import QTS, qt_programs
+
 _NUMBERS: Final = itertools.count()
+_COMPILING: Final[list[subprocess.Popen[bytes]]] = []
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to build while other tests run: these are the last."""
+    if not session.config.option.collectonly and any(item.get_closest_marker("cpp") for item in session.items):
+        command = [sys.executable, "-m", "tests.interop.building"]
+        _COMPILING.append(subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL))
+
+
+def pytest_sessionfinish() -> None:
+    while _COMPILING:
+        _COMPILING.pop().wait()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Wait for the programs; what is missing, or does not compile, each test says itself."""
+    if item.get_closest_marker("cpp"):
+        for generation in QTS:
+            with contextlib.suppress(AssertionError, pytest.skip.Exception):
+                qt_programs(generation)
+    return (yield)
 
 
 @pytest.fixture

@@ -6,27 +6,28 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from everywire.remoteobjects.codec import Packet, decode_packet
+from everywire.remoteobjects.codec import QTRO_2_0, Dialect, Packet, decode_packet
 
 
 class Recorder:
     """What went from the node to the host and back, over all connections."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, dialect: Dialect) -> None:
         self.from_node = bytearray()
         self.from_host = bytearray()
         self.url = ""
         self.more = asyncio.Event()
         """Set when bytes were passed on."""
         self._target = host, port
+        self._dialect = dialect
         self._tasks: set[asyncio.Task[None]] = set()
 
     def packets(self, *, from_host: bool) -> list[Packet]:
         """The packets of one direction, as far as they are whole."""
         data = bytes(self.from_host if from_host else self.from_node)
         found: list[Packet] = []
-        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[:4], "little")):
-            found.append(decode_packet(data[4:end], from_host=from_host))
+        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[:4], "big" if self._dialect.is_qt5 else "little")):
+            found.append(decode_packet(data[4:end], from_host=from_host, dialect=self._dialect))
             data = data[end:]
         return found
 
@@ -58,10 +59,10 @@ class Recorder:
 
 
 @asynccontextmanager
-async def recorded(url: str) -> AsyncIterator[Recorder]:
+async def recorded(url: str, dialect: Dialect = QTRO_2_0) -> AsyncIterator[Recorder]:
     """Record what goes to and from the host at a ``tcp://`` URL; `Recorder.url` is where to connect instead."""
-    host, _, port = url.removeprefix("tcp://").rpartition(":")
-    recorder = Recorder(host, int(port))
+    host, _, port = url.removeprefix("tcp://").partition("?")[0].rpartition(":")
+    recorder = Recorder(host, int(port), dialect)
     server = await asyncio.start_server(recorder.accept, "127.0.0.1", 0)
     recorder.url = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:

@@ -45,7 +45,7 @@ from everywire.remoteobjects.wire.doors import Refused, careful_invoke, looks_of
 from everywire.remoteobjects.wire.hosting import HostedObject
 from everywire.remoteobjects.wire.layout import layout_of
 from everywire.remoteobjects.wire.looks import wired
-from everywire.remoteobjects.wire.replicating import _NOTIFY, Channel, Route, careful_news
+from everywire.remoteobjects.wire.replicating import NOTIFY, Channel, Route, careful_news
 from everywire.runtime.gate import Invoked, invalid
 from everywire.runtime.node import Publication
 from everywire.runtime.policy import Policy
@@ -165,7 +165,7 @@ class Attached:
 
     def _slow_down(self) -> None:
         for route in self.engine.routes.values():
-            if isinstance(route, Route) and route is not _NOTIFY:
+            if isinstance(route, Route) and route is not NOTIFY:
                 route.decode = lambda *_: None
         for waiting, _ in self.channel.waiting.values():
             waiting.decode = lambda *_: Odd

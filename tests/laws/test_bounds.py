@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import tracemalloc
 from typing import Any
 
 import pytest
 
-from everywire.remoteobjects.codec import CallKind, Invoke, encode_packet
-from everywire.remoteobjects.engine import Broken, Engine, invoke_head
+from everywire.remoteobjects.codec import CallKind, Invoke, UserTyped, encode_packet
+from everywire.remoteobjects.engine import Broken, Engine, Skipped, invoke_head
 from tests.laws.engines import HANDSHAKE, KINDS, LAYOUT, MAX_FRAME, NAME, SUBJECTS, HostRig, Rig, Subject
 
 every_engine = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
@@ -148,3 +149,38 @@ def test_a_name_longer_than_its_frame_is_looked_at_once(packet_id: int) -> None:
     for fast in (True, False):
         (event,) = HostRig(fast=fast).engine.receive_data(chunk)
         assert type(event) is Broken
+
+
+@every_engine
+def test_a_broken_link_gives_back_what_it_was_sent(subject: Subject) -> None:
+    """An error knows the frames of its functions, these the chunk and the events, of which it is one: a circle."""
+    body = struct.pack("<HI", 6, 0xFFFFFFFF) + bytes(MAX_FRAME // 2)
+
+    def act() -> None:
+        for _ in range(20):
+            events = subject.make().engine.receive_data(struct.pack("<I", len(body)) + body)
+            assert type(events[-1]) is Broken
+
+    gc.disable()  # it must not take a collection
+    try:
+        assert grown(act) < 10 * MAX_FRAME
+    finally:
+        gc.enable()
+
+
+def test_a_frame_that_is_passed_by_is_given_back() -> None:
+    """A peer may send values of types that nobody knows for as long as it likes."""
+    unknown = UserTyped("Nobody::Knows", bytes(MAX_FRAME // 2))
+    frame = encode_packet(Invoke(NAME, CallKind.METHOD, LAYOUT.slots["echo_any"], (unknown,), 1, -1))
+    rig: Rig = HostRig(fast=True)
+
+    def act() -> None:
+        for _ in range(20):
+            (event,) = rig.engine.receive_data(frame)
+            assert type(event) is Skipped
+
+    gc.disable()
+    try:
+        assert grown(act) < 5 * MAX_FRAME
+    finally:
+        gc.enable()

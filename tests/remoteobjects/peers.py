@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from everywire import Fault, Limits, LinkError, Node, Object, Policy
+from everywire.codec.qdatastream import NO_TYPES, UserTypes
 from everywire.remoteobjects.codec import (
     AddObject,
     Handshake,
@@ -37,6 +38,7 @@ class RawPeer:
     def __init__(self, stream: ByteStream, *, host: bool) -> None:
         self._stream, self._host = stream, host
         self.seen: list[Packet] = []
+        self.types: UserTypes = NO_TYPES
 
     async def send(self, *items: Packet | bytes) -> None:
         """Send packets or raw bytes in one write."""
@@ -51,7 +53,7 @@ class RawPeer:
         """Return the next packet; a reply's value may be a Fault."""
         body = await self.body()
         refusal = None if self._host else read_fault_reply(body)
-        packet = InvokeReply(*refusal) if refusal else decode_packet(body, from_host=not self._host)
+        packet = InvokeReply(*refusal) if refusal else decode_packet(body, from_host=not self._host, types=self.types)
         self.seen.append(packet)
         return packet
 

@@ -84,6 +84,9 @@ class Outgoing:
     def put_signal(self, frame: bytes, *, alone: bool) -> None:
         self.sent.append(("signal", frame))
 
+    def put_notice(self, frame: bytes) -> None:
+        self.sent.append(("notice", frame))
+
 
 class Listener:
     """A link that has attached."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everywire.codec.qdatastream import Writer
+from everywire.codec.qdatastream import Enumeration, Reader, Writer
 from everywire.codec.qdatastream.stream import Order
 from everywire.errors import ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec import (
@@ -159,9 +159,12 @@ def test_a_definition_is_laid_out_as_qt_lays_it_out() -> None:
 
 
 def test_a_definition_tells_a_reader_the_types_of_its_class() -> None:
+    mode = Enumeration(1, "i8")
     assert DEMO.user_types() == {
-        "Mode": 1,
-        "Demo::Mode": 1,
+        "Mode": mode,
+        "Demo::Mode": mode,
+        "DemoSource::Mode": mode,
+        "DemoReplica::Mode": mode,
         "Qt::Orientation": 4,
         "Pt": (("x", "int"), ("y", "QString")),
         "Holder::Inner": 0,
@@ -174,6 +177,30 @@ def test_a_definition_tells_a_reader_the_types_of_its_class() -> None:
     assert change == PropertyChange("demo", 0, {"x": 11, "y": "up"})
     with pytest.raises(UnknownUserType, match="Pt"):
         decode_packet(frame, from_host=True)
+
+
+def test_only_enums_that_repc_has_generated_are_narrow_in_lists_of_qt_5() -> None:
+    keys = (("Off", 0), ("On", 200))
+    enum = EnumDef("Mode", is_flag=False, is_scoped=False, size=4, keys=keys)
+    of_repc = Enumeration(4, "u8")
+    assert ClassDefinition(None, (enum,)).user_types() == {"Mode": 4}
+    assert ClassDefinition(gadgets=(GadgetDef("ModeEnum", (), (enum,)),)).user_types() == {"ModeEnum::Mode": of_repc}
+    assert ClassDefinition(gadgets=(GadgetDef("Other", (), (enum,)),)).user_types() == {"Other::Mode": 4}
+    types = ClassDefinition("Demo", (enum,)).user_types()
+    # as DemoSimpleSource of Qt 6.4.2 sends it
+    data = bytes.fromhex("000001000018000000514c6973743c44656d6f536f757263653a3a4d6f64653e00020000000200000000000000")
+    assert Reader(data, types=types).read_variant() == [2, 0]
+
+
+def test_an_enum_of_a_class_without_a_name_is_found_by_what_the_class_declares() -> None:
+    enum = EnumDef("Tiny", is_flag=False, is_scoped=True, size=1, keys=(("A", 1),))
+    listed = PropertyDef("tinies", "QMap<QString,QList<Things::Tiny>>")
+    assert ClassDefinition(None, (enum,), properties=(listed,)).user_types() == {"Tiny": 1, "Things::Tiny": 1}
+    signal = SignalDef("grown(Things::Tiny,int)")
+    assert ClassDefinition(None, (enum,), signals=(signal,)).user_types() == {"Tiny": 1, "Things::Tiny": 1}
+    for method in (MethodDef("grow(Things::Tiny)"), MethodDef("size()", "Things::Tiny")):
+        assert ClassDefinition(None, (enum,), methods=(method,)).user_types() == {"Tiny": 1, "Things::Tiny": 1}
+    assert ClassDefinition(None, (enum,), properties=(PropertyDef("a", "Things::Other"),)).user_types() == {"Tiny": 1}
 
 
 def test_surplus_bytes_behind_a_definition_are_refused() -> None:

@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 from everywire import ModelError, Object, Property, i32, prop, signal, slot
 from everywire.model import Kind, contract_of
 from everywire.model.building import build_class
-from everywire.model.types import ANY, BOOL, DATE, DATETIME, STR, EnumType, Float, Int, OptionalOf
+from everywire.model.types import (
+    ANY,
+    BOOL,
+    DATE,
+    DATETIME,
+    STR,
+    DictOf,
+    EnumType,
+    Float,
+    Int,
+    ListOf,
+    OptionalOf,
+    TupleOf,
+)
 from everywire.remoteobjects.codec import (
     ClassDefinition,
     EnumDef,
@@ -194,8 +207,8 @@ def test_a_notify_signal_is_known_by_its_name_whatever_its_parameters() -> None:
 def test_template_arguments_do_not_split_a_parameter() -> None:
     definition = ClassDefinition(methods=(MethodDef("f(QMap<QString,int>,bool)", "QList<QPair<int,int>>"),))
     member = read_definition_of(definition, "x")[0].members["f"]
-    assert [p.type for p in member.parameters] == [Foreign("QMap<QString,int>"), BOOL]
-    assert member.result == Foreign("QList<QPair<int,int>>")
+    assert [p.type for p in member.parameters] == [DictOf(STR, Int(32)), BOOL]
+    assert member.result == ListOf(TupleOf((Int(32), Int(32))))
 
 
 @pytest.mark.parametrize("result,node", [("", None), ("void", None), ("QVariant", ANY), ("QDate", Nullable(DATE))])

@@ -17,7 +17,24 @@ from everywire import f32, i8, i16, i32, u8, u16, u32, u64
 from everywire.codec.qdatastream import Opaque, Point, Reader, Typed, TypeId, Writer
 from everywire.errors import ModelError, OutOfRange
 from everywire.model.annotations import type_of
-from everywire.model.types import ANY, BOOL, BYTES, DATE, DATETIME, STR, TIME, UUID_, DictOf, Float, Int, ListOf, Type
+from everywire.model.types import (
+    ANY,
+    BOOL,
+    BYTES,
+    DATE,
+    DATETIME,
+    STR,
+    TIME,
+    UUID_,
+    DictOf,
+    EnumType,
+    Float,
+    Int,
+    ListOf,
+    Type,
+)
+from everywire.remoteobjects.codec import EnumDef
+from everywire.remoteobjects.wire.layout import enum_type
 from everywire.remoteobjects.wire.looks import variant, wired
 from everywire.remoteobjects.wire.qttypes import enum_member, enum_number, lift, lower, qt_type
 from everywire.remoteobjects.wire.typenames import Foreign, Nullable, Sent, python_type
@@ -398,3 +415,25 @@ def test_a_null_date_travels_as_a_null_date() -> None:
         assert qt_type(node).name == name
         assert variant(wired(node), None)[:4] == int(qt_type(node).number).to_bytes(4, "little")
         assert lift(node, sent(node, None)) is None
+
+
+def test_an_enum_of_a_foreign_unsigned_byte_comes_as_a_negative_number() -> None:
+    node = enum_type(EnumDef("Tiny", is_flag=False, is_scoped=True, size=1, keys=(("A", 1), ("B", 200))))
+    assert isinstance(node, EnumType)
+    assert [enum_member(node, number).name for number in (1, 200, -56)] == ["A", "B", "B"]
+    assert enum_number(node, enum_member(node, 200)) == -56
+
+
+@pytest.mark.parametrize(
+    "name,value,sent",
+    [
+        ("QMap<int,QString>", {"1": "a"}, {1: "a"}),
+        ("QHash<Demo::Mode,QMap<double,bool>>", {"-2": {"1.5": True}}, {-2: {1.5: True}}),
+        ("QMap<QString,int>", {"1": 2}, {"1": 2}),
+        ("QList<QPair<QString,QMap<uint,int>>>", [["1", {"7": 1}]], [["1", {7: 1}]]),
+        ("QMap<int,QString>", {"x": "a"}, {"x": "a"}),
+        ("QMap<int,int>", 5, 5),
+    ],
+)
+def test_keys_that_are_numbers_to_qt_are_sent_as_numbers(name: str, value: object, sent: object) -> None:
+    assert Foreign(name).typed(value) == Typed(name, sent)

@@ -47,6 +47,7 @@ from everywire.remoteobjects.codec import (
 from everywire.remoteobjects.codec.registry import (
     ADD_SOURCE,
     REGISTRY,
+    REGISTRY_TYPES,
     REMOVE_SERVER,
     REMOVE_SOURCE,
     read_location,
@@ -194,10 +195,10 @@ async def test_an_object_of_another_class_is_a_mismatch() -> None:
 
 
 def test_a_program_without_a_loop_finds_objects_too(folder: Path) -> None:
-    with sync.serve(room(4.0), "hall", on=[f"registry+local:{folder}/r"]):
-        with sync.connect(f"registry+local:{folder}/r", "hall", Room) as hall:
-            assert hall.level == 4.0
-            assert sync.run(hall.double(2)) == 4
+    url = f"registry+local:{folder}/r"
+    with sync.serve(room(4.0), "hall", on=[url]), sync.connect(url, "hall", Room) as hall:
+        assert hall.level == 4.0
+        assert sync.run(hall.double(2)) == 4
 
 
 # ------------------------------------------------------------------------------------------------ following
@@ -301,7 +302,7 @@ async def test_what_is_registered_is_the_advertised_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "advice"),
+    "settings, advice",
     [
         ({"url": "tcp://0.0.0.0:0"}, r"cannot connect to tcp://0.0.0.0:\d+: say \?advertised="),
         ({"url": "tcp://127.0.0.1:0", "registry": "tcp://10.0.0.1:1"}, "another machine.*advertised="),
@@ -349,13 +350,15 @@ async def test_a_registry_elsewhere_cannot_send_us_to_our_own_machine(monkeypatc
         host.publish(room(1.0), "hall")
         url = await host_at(registry, host)
         monkeypatch.setattr("everywire.remoteobjects.endpoint.trusting.leads_here", lambda address: str(address) == url)
-        with pytest.raises(AddressError, match="have its host advertise another"):
-            async with connect(registry, "hall", Room):
+        async with open_registry(registry) as directory:
+            await until(lambda: directory.locations, directory.added)
+        with pytest.raises(LinkError, match="have its host advertise another"):
+            async with connect(registry, "hall", Room, timeout=0):
                 pass
         async with connect(Registry(url=registry, hosts=("tcp://127.0.0.1:*",)), "hall", Room) as hall:
             assert hall.level == 1.0, "unless the user says that it is meant so"
-        with pytest.raises(AddressError, match="none of the trusted hosts"):
-            async with connect(Registry(url=registry, hosts=("tcp://*.plant.example:*",)), "hall", Room):
+        with pytest.raises(LinkError, match="none of the trusted hosts"):
+            async with connect(Registry(url=registry, hosts=("tcp://*.plant.example:*",)), "hall", Room, timeout=0):
                 pass
 
 
@@ -414,6 +417,7 @@ async def raw_nodes(node: Node, count: int) -> AsyncIterator[list[RawPeer]]:
 
 
 async def joined(peer: RawPeer) -> dict[str, Location]:
+    peer.types = REGISTRY_TYPES
     await peer.send(AddObject(REGISTRY, dynamic=False))
     table = read_table((await peer.find(Init)).values[0])
     assert table is not None

@@ -45,7 +45,7 @@ def test_an_entry_and_a_table_come_back(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "pair", "table"),
+    "dialect, pair, table",
     [
         (
             QTRO_2_0,

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from everywire import Limits
 from everywire.runtime.limits import DEFAULT_LIMITS, KIB, MIB, Refusals, SlowPeer
+
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def test_every_bound_can_be_changed_by_name_and_none_afterwards() -> None:
@@ -28,3 +34,8 @@ def test_refusals_count_by_name() -> None:
     refusals = Refusals()
     refusals["frame"] += 1
     assert (refusals["frame"], refusals["never"]) == (1, 0)
+
+
+def test_the_page_of_limits_is_made_of_them() -> None:
+    done = subprocess.run([sys.executable, ROOT / "tools" / "limits.py", "--check"], check=False)
+    assert done.returncode == 0, "docs/limits.md is not of today: python tools/limits.py writes it"

@@ -309,6 +309,17 @@ def test_a_file_that_cannot_be_believed_is_left_out_by_name(tmp_path: Path, harm
         assert store.load("hall", "Tank") is None
 
 
+def test_saving_never_follows_a_link_to_another_file(tmp_path: Path) -> None:
+    store, other = FileStore(tmp_path / "kept"), tmp_path / "other"
+    other.write_bytes(b"precious")
+    store.save("hall", "Tank", b"1")
+    (file,) = store.folder.iterdir()
+    file.unlink()
+    file.symlink_to(other)
+    store.save("hall", "Tank", b"2")
+    assert (other.read_bytes(), store.load("hall", "Tank")) == (b"precious", b"2")
+
+
 SAVER: Final = """
 import sys
 from everywire import FileStore

@@ -72,7 +72,7 @@ async def raw_socket(listener: Listener) -> AsyncIterator[ByteStream]:
 
 # ------------------------------------------------------------------------------------------------------- let in
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    "asked, status",
     [
         ({}, "101"),
         ({"host": "localhost"}, "101"),
@@ -103,7 +103,7 @@ async def test_who_is_let_in(asked: dict[str, str], status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "status"),
+    "data, status",
     [
         (b"\x16\x00\x00\x00\x01\x00\r\n\r\n", "400"),
         (b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", "405"),
@@ -163,7 +163,7 @@ async def test_a_listener_that_refuses_is_told_with_its_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    "said, told",
     [
         (b"\x16\x00\x00\x00\x01\x00\r\n", "it does not speak WebSocket"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it answered 200 OK: hi"),
@@ -247,7 +247,7 @@ async def test_a_message_in_many_fragments_is_one_stream() -> None:
     await listener.close()
 
 
-@pytest.mark.parametrize(("code", "told"), [(1000, ""), (1001, ""), (1008, "1008"), (4000, "4000")])
+@pytest.mark.parametrize("code, told", [(1000, ""), (1001, ""), (1008, "1008"), (4000, "4000")])
 async def test_the_code_with_which_a_peer_closes_is_told(code: int, told: str) -> None:
     accepted = Accepted()
     listener = await accept(HERE, accepted)
@@ -268,7 +268,7 @@ async def test_a_host_that_leaves_says_so() -> None:
 
 # -------------------------------------------------------------------------------------------------------- hostile
 @pytest.mark.parametrize(
-    ("frames", "code", "told"),
+    "frames, code, told",
     [
         (masked(1, b"text"), 1003, "sent text, not bytes"),
         (masked(2, declared=1 << 62), 1009, "connection lost"),

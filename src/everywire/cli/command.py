@@ -85,6 +85,28 @@ def serve_verb(target: str, name: str | None, urls: Sequence[str], *, json: bool
     run(serve(target, name, urls, Guards(**guards), json=json), fast=True)
 
 
+@everywire.command("registry")
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=offered("places"))
+@click.option("--tokens", metavar="FILE", help="Demand a login by an entry of this file; see 'everywire token'.")
+@click.option("--audit", metavar="FILE", help="Where each denial leaves a line; by default the standard error.")
+@click.option("--insecure", is_flag=True, help="Listen where others may come, without encryption and logins.")
+@json_option
+@debug_option
+def registry_verb(urls: Sequence[str], *, json: bool, **guards: Any) -> None:
+    r"""Host a registry of Qt Remote Objects until Ctrl-C: hosts say what they have, others find it by name.
+
+    \b
+    everywire registry tcp://127.0.0.1:65212
+    everywire serve plant:Boiler --on 'tcp://127.0.0.1:0?registry=tcp://127.0.0.1:65212'
+    everywire get registry+tcp://127.0.0.1:65212 boiler
+    """
+    from everywire.cli.hosting import Guards
+    from everywire.cli.looping import run
+    from everywire.cli.registries import host
+
+    run(host(urls, Guards(**guards), json=json), fast=True)
+
+
 @everywire.command("list")
 @url_argument
 @click.option("--unique", is_flag=True, help="Of a D-Bus: the connections themselves, by their own names.")
@@ -109,6 +131,11 @@ def list_verb(url: str, *, unique: bool, activatable: bool, json: bool, timeout:
 
     if unique or activatable:
         raise click.UsageError(f"--unique and --activatable are for the names on a D-Bus, not for {url}")
+    if url.startswith("registry+"):
+        from everywire.cli.registries import list_locations
+
+        run(list_locations(url, timeout=timeout, json=json))
+        return
     run(list_objects(url, timeout=timeout, json=json))
 
 

@@ -41,11 +41,8 @@ async def serve(target: str, name: str | None, urls: Sequence[str], guards: Guar
     """Serve an object of the class *target* (``module:Class``) at *urls* until Ctrl-C or SIGTERM."""
     cls = load_class(target)
     name = name or snake(cls.__name__)
-    if guards.audit is not None:
-        from everywire.cli.auditing import audit_to
-
-        audit_to(guards.audit)
-    tokens = None if guards.tokens is None else _tokens_of(guards.tokens)
+    audited(guards)
+    tokens = token_file(guards)
     async with Node(tokens=tokens) as node:
         node.publish(_make(cls, target), name)
         addresses = await node.serve(*(_wire_at(url, insecure=guards.insecure) for url in urls))
@@ -59,6 +56,19 @@ async def serve(target: str, name: str | None, urls: Sequence[str], guards: Guar
                 print("\n".join(plain_table(rows[0], rows[1:])))
                 print("Ctrl-C ends it.", flush=True)
         await until_interrupted(_unreachable(node) if any(map(_is_stdio, addresses)) else None)
+
+
+def audited(guards: Guards) -> None:
+    """Let each denial leave a line where the guards say."""
+    if guards.audit is not None:
+        from everywire.cli.auditing import audit_to
+
+        audit_to(guards.audit)
+
+
+def token_file(guards: Guards) -> Tokens | None:
+    """Return who may log in, where a login is demanded."""
+    return None if guards.tokens is None else _tokens_of(guards.tokens)
 
 
 async def _unreachable(node: Node) -> None:

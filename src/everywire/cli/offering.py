@@ -31,6 +31,7 @@ MOST: Final = 500
 LARGEST_SOURCE: Final = 200_000
 SCHEMES: Final = frozenset({*IMPLIED, "http+local", "dbus+local"})
 """Beginnings of addresses; beside those that imply their wire, the Unix sockets of HTTP and D-Bus."""
+_OFFERED: Final = SCHEMES | {"qtro+ws", "qtro+wss"}
 
 Words = Mapping[str, Any]
 T = TypeVar("T")
@@ -50,7 +51,7 @@ def urls(_: Words, incomplete: str) -> Iterator[Offer]:
     """Yield schemes, and what seems to listen on this machine under the one that was typed."""
     scheme, colon, rest = incomplete.partition(":")
     if not colon:
-        for known in sorted(SCHEMES - {"memory", "stdio"}):
+        for known in sorted(_OFFERED - {"memory", "stdio"}):
             yield Offer(_begin(known), more=True)
     elif scheme == "dbus":
         yield from _on_bus(incomplete)
@@ -67,7 +68,7 @@ def urls(_: Words, incomplete: str) -> Iterator[Offer]:
 
 def places(_words: Words, _: str) -> Iterator[Offer]:
     """Yield beginnings of addresses to listen at."""
-    for known in sorted(SCHEMES):
+    for known in sorted(_OFFERED):
         begin = _begin(known)
         yield Offer(f"{begin}127.0.0.1:" if begin.endswith("//") else begin, more=not begin.startswith("stdio"))
 

@@ -5,6 +5,7 @@ A `Mark` is a word for one wire only: contracts carry it along and give it no me
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -47,6 +48,18 @@ class Persisted(Mark):
 
 
 PERSISTED: Final = Persisted()
+
+@dataclass(frozen=True, slots=True)
+class WireName(Mark):
+    """What the other side calls a property, a parameter or a field, where that does not follow from its name."""
+
+    name: str
+
+
+def wire_name_in(marks: Iterable[Mark]) -> str:
+    """Return what the other side calls a thing with these *marks*; nothing when they do not say it."""
+    return next((mark.name for mark in marks if isinstance(mark, WireName)), "")
+
 
 MARKS: Final = "__everywire_marks__"
 """The attribute in which a function declared as a signal or slot carries marks of its own."""

@@ -14,7 +14,7 @@ from everywire.errors import ModelError
 from everywire.model.annotations import bounded, hints_of, marks_of, type_of, unit_of, unresolved
 from everywire.model.compile import compile_check
 from everywire.model.contract import DEFAULT_TIMEOUT, MISSING, Contract, Kind, Member, Parameter
-from everywire.model.marks import MARKS
+from everywire.model.marks import MARKS, wire_name_in
 from everywire.model.names import is_public, pascal
 from everywire.model.objects import CONTRACT, Object
 from everywire.model.properties import Computed, Property, Readable, is_computed, is_property
@@ -101,12 +101,14 @@ def _member(cls: type[Object], name: str, handle: Any) -> Member:
     elif is_computed(handle):
         annotation = hints_of(handle.function, _scope(cls)).get("return")
         parameter = Parameter(name, _type(annotation), unit=unit_of(annotation), marks=marks_of(annotation))
-        member = Member(Kind.PROPERTY, name, (parameter,), doc=_doc(handle))
+        wire_name = wire_name_in(parameter.marks)
+        member = Member(Kind.PROPERTY, name, (parameter,), doc=_doc(handle), wire_name=wire_name)
         handle.bind(member)
     elif isinstance(handle, Signal):
         parameters = _parameters(cls, handle.declaration)
         marks = getattr(handle.declaration, MARKS, ())
-        member = Member(Kind.SIGNAL, name, parameters, doc=_doc(handle), result_marks=marks)
+        wire_name = wire_name_in(marks)
+        member = Member(Kind.SIGNAL, name, parameters, doc=_doc(handle), result_marks=marks, wire_name=wire_name)
         handle.member, handle.check = member, compile_check(member)
     else:
         member = _slot(cls, name, handle)
@@ -144,7 +146,13 @@ def _property(cls: type[Object], name: str, handle: Property[Any]) -> Member:
         raise ModelError("its initial value holds one of its own, and so on: use 'T | None' and prop(None)") from None
     parameter = Parameter(name, type_, unit=handle.unit or unit_of(annotation), marks=marks_of(annotation))
     return Member(
-        Kind.PROPERTY, name, (parameter,), writable=handle.writable, doc=handle.__doc__ or "", number=handle.number
+        Kind.PROPERTY,
+        name,
+        (parameter,),
+        writable=handle.writable,
+        doc=handle.__doc__ or "",
+        number=handle.number,
+        wire_name=wire_name_in(parameter.marks),
     )
 
 
@@ -179,6 +187,7 @@ def _slot(cls: type[Object], name: str, function: Any) -> Member:
         result = get_args(result)[0]
     void = result is None or result is type(None) or getattr(result, "__origin__", None) is type(None)
     timeout: float | None = getattr(function, MARK, DEFAULT_TIMEOUT)
+    marks = (*marks_of(result), *getattr(function, MARKS, ()))
     return Member(
         Kind.SLOT,
         name,
@@ -188,7 +197,8 @@ def _slot(cls: type[Object], name: str, function: Any) -> Member:
         reads=getattr(function, READS, False),
         timeout=timeout,
         doc=_doc(function),
-        result_marks=(*marks_of(result), *getattr(function, MARKS, ())),
+        result_marks=marks,
+        wire_name=wire_name_in(marks),
     )
 
 

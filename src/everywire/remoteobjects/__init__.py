@@ -10,10 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from everywire.model.marks import WireName
     from everywire.remoteobjects.codec.registry import Location
     from everywire.remoteobjects.endpoint import RemoteObjects
     from everywire.remoteobjects.endpoint.directory import Directory, open_registry
     from everywire.remoteobjects.endpoint.registry import Registry
+    from everywire.remoteobjects.endpoint.ways import Streams
     from everywire.remoteobjects.rep.faults import RepError
     from everywire.remoteobjects.rep.marks import (
         CONSTANT,
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
         SOURCEONLYSETTER,
         CppType,
         Roles,
-        WireName,
         cpp_enum,
         cpp_flag,
         wire_named,
@@ -32,17 +33,19 @@ if TYPE_CHECKING:
     from everywire.remoteobjects.session import NodeSession, open_session
 
 _MARKS: Final = (
-    "CONSTANT", "PERSISTED", "READONLY", "READPUSH", "READWRITE", "SOURCEONLYSETTER", "CppType", "Roles", "WireName",
+    "CONSTANT", "PERSISTED", "READONLY", "READPUSH", "READWRITE", "SOURCEONLYSETTER", "CppType", "Roles",
     "cpp_enum", "cpp_flag", "wire_named",
 )  # fmt: skip
 _MODULES: Final = {
     **dict.fromkeys(_MARKS, "everywire.remoteobjects.rep.marks"),
     "RepError": "everywire.remoteobjects.rep.faults",
+    "WireName": "everywire.model.marks",
     "Directory": "everywire.remoteobjects.endpoint.directory",
     "Location": "everywire.remoteobjects.codec.registry",
     "NodeSession": "everywire.remoteobjects.session",
     "Registry": "everywire.remoteobjects.endpoint.registry",
     "RemoteObjects": "everywire.remoteobjects.endpoint",
+    "Streams": "everywire.remoteobjects.endpoint.ways",
     "open_registry": "everywire.remoteobjects.endpoint.directory",
     "open_session": "everywire.remoteobjects.session",
 }
@@ -62,6 +65,7 @@ __all__ = (
     "RemoteObjects",
     "RepError",
     "Roles",
+    "Streams",
     "WireName",
     "cpp_enum",
     "cpp_flag",

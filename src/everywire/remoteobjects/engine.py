@@ -6,7 +6,8 @@ takes the general path through the codec, with the same result. Both give their 
 
 A route is a `Route` for signals and property changes, a `Door` for calls, and the table of waiting calls for an
 object's replies. A change's route knows how its *echo* begins, the notify signal that follows and says nothing new, so
-that it is passed over with one comparison.
+that it is passed over with one comparison. Some changes *rebind*: they bring a child object, or another one. Where the
+frames behind such a one go is certain when it is handled; until the end of their chunk they are left as packets.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ class Engine:
         "_broken",
         "_careful",
         "_greeted",
+        "_late",
         "_need",
         "_out",
         "_sniffed",
@@ -148,7 +150,7 @@ class Engine:
         """Enums and gadgets that the peer has announced, by C++ name."""
         self._careful = careful
         self._greeted = self._sniffed = host
-        self._broken = False
+        self._broken = self._late = False
         self._begun: bytearray | None = None
         """The beginning of a frame, without what a list of chunks would cost when a peer sends byte by byte."""
         self._need = 0
@@ -172,6 +174,7 @@ class Engine:
             self._sniffed = True
             self.dialect = QTRO_1_3 if data.startswith(_BIG_ENDIAN) else QTRO_2_0
         events: list[Event] = []
+        self._late = False
         try:
             end = self._frames(data, events)
         except RemoteProtocolError as error:
@@ -201,11 +204,11 @@ class Engine:
     def _frames(self, data: bytes, events: list[Event]) -> int:
         """Append the events of all whole frames of *data*; return where the first incomplete one starts."""
         numbers = self.dialect.numbers
-        route, append, unpack, ignored = self.routes.get, events.append, numbers.head.unpack_from, IGNORED
+        route: Callable[[bytes], Any] = self.routes.get
+        append, unpack, ignored = events.append, numbers.head.unpack_from, IGNORED
         serial_at, position, total, limit = numbers.serial.unpack_from, 0, len(data), self.max_frame
         # Of the frame before: size and head, how long these are, how long the frame was. Often the next begins alike.
-        begin, lead, width = b"", 0, total + 1
-        packet_id, found = 0, None
+        begin, lead, width, packet_id, found = b"", 0, total + 1, 0, None
         while total - position >= 10:
             if total - position >= width and data.startswith(begin, position):
                 arguments, end = position + lead, position + width
@@ -247,6 +250,8 @@ class Engine:
                 if _INVOKE <= packet_id <= _CHANGE and arguments > end:
                     raise RemoteProtocolError("a name that goes on behind its frame")  # or is null: once, as it is slow
                 event = self._general(data[position + 4 : end])
+                if packet_id == _CHANGE and found is not None and found.rebinds:
+                    self._late, route, width = True, _nobody, total + 1
             if event is not ignored:
                 append(event)
             position = end
@@ -272,7 +277,7 @@ class Engine:
             raise RemoteProtocolError("a second handshake")
         if isinstance(packet, InvokeReply):
             return self._answer(packet)
-        return packet if self._careful is None else self._careful(packet)
+        return packet if self._careful is None or self._late else self._careful(packet)
 
     def _greet(self, packet: Packet) -> None:
         if not isinstance(packet, Handshake):
@@ -319,6 +324,10 @@ class Engine:
         if not self._greeted:
             text = _foreign(begin) or f"{text}: the host begins with {begin!r}, which is not Qt Remote Objects"
         return RemoteProtocolError(text)
+
+
+def _nobody(_head: bytes) -> None:
+    """Where frames go while that is not certain."""
 
 
 def _foreign(begin: bytes) -> str | None:

@@ -201,32 +201,47 @@ def _report_unawaited(error: BaseException) -> None:
 
 
 class Clock:
-    """Stands for an event loop's clock: its one timer goes off when `tick` is called late enough."""
+    """Stands for an event loop's clock: its timers go off when `tick` is called late enough."""
 
     def __init__(self) -> None:
         self.time: Final = time.monotonic
-        self._due = 0.0
-        self._callback: Callable[[], object] | None = None
+        self._timers: list[Alarm] = []
+        """The next one first."""
 
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> Clock:
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Alarm:
         """Call *callback* at the first tick after *delay* seconds."""
-        self._due, self._callback = self.time() + delay, callback
-        return self
-
-    def cancel(self) -> None:
-        """Forget the timer."""
-        self._callback = None
+        alarm = Alarm(self._timers, self.time() + delay, callback)
+        self._timers.append(alarm)
+        self._timers.sort(key=Alarm.when)
+        return alarm
 
     @property
     def remaining(self) -> float:
         """Seconds until a tick is due."""
-        return LONGEST_WAIT if self._callback is None else max(0.0, self._due - self.time())
+        return max(0.0, self._timers[0].due - self.time()) if self._timers else LONGEST_WAIT
 
     def tick(self) -> None:
-        """Let the timer go off if its time has come."""
-        if self._callback is not None and self.time() >= self._due:
-            callback, self._callback = self._callback, None
-            callback()
+        """Let the timer go off whose time has come."""
+        if self._timers and self.time() >= self._timers[0].due:
+            self._timers.pop(0).callback()
+
+
+class Alarm:
+    """A timer of a `Clock`."""
+
+    __slots__ = ("_timers", "callback", "due")
+
+    def __init__(self, timers: list[Alarm], due: float, callback: Callable[[], object]) -> None:
+        self._timers, self.due, self.callback = timers, due, callback
+
+    def when(self) -> float:
+        """Return when it goes off."""
+        return self.due
+
+    def cancel(self) -> None:
+        """Let it not go off."""
+        if self in self._timers:
+            self._timers.remove(self)
 
 
 class Tasks:

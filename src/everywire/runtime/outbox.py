@@ -157,6 +157,16 @@ class Outbox:
             self._turn = True
             self._call_soon(self.flush)
 
+    @property
+    def place(self) -> int:
+        """How many frames were queued behind others so far: the same again means that none came behind the last."""
+        return self._order
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that who can say it in fewer frames should."""
+        return self.waiting_bytes * 4 > self._limits.unsent_hard
+
     def begin(self) -> None:
         """Collect from now on: what follows is joined in the write of the next `flush`."""
         self._turn = True

@@ -80,7 +80,7 @@ class FileStore:
         from everywire.runtime.tokenfile import replace_private  # it needs hashes that others do not
 
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_private(self._file(name, kind), data)
+        replace_private(self._file(name, kind), data, follow=False)  # nobody can lead us to another file
 
     def _file(self, name: str, kind: str) -> Path:
         """Return a file's path: readable, and by its digest one for each name and class."""

@@ -13,7 +13,15 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 from weakref import WeakSet
 
-from everywire.errors import EverywireError, Fault, LinkError, ModelError, RemoteProtocolError, SignatureMismatch, TokenError
+from everywire.errors import (
+    EverywireError,
+    Fault,
+    LinkError,
+    ModelError,
+    RemoteProtocolError,
+    SignatureMismatch,
+    TokenError,
+)
 from everywire.model import Object
 from everywire.runtime.limits import Refusals
 from everywire.runtime.policy import Policy
@@ -45,11 +53,15 @@ class Proxy(Protocol):
 
 async def start_proxy(node: Any, wire: Wire, accept: Accept | None, policy: Policy | None) -> Proxy:
     """Return a proxy that shows what is at *wire* on *node*; see `Node.proxy`."""
-    accepts = accept or (lambda _name, _class: True)
+    accepts: Accept = accept or _all
     make: Callable[..., Proxy] | None = getattr(wire, "proxy", None)
     proxy = make(node, accepts, policy) if make is not None else HostProxy(node, wire, accepts, policy=policy)
     await proxy.open()
     return proxy
+
+
+def _all(_name: str, _class: str) -> bool:
+    return True
 
 
 class Showing(Protocol):

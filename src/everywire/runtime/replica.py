@@ -9,7 +9,7 @@ from threading import get_ident
 from typing import Any, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
-from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError, SignatureMismatch, TokenError
+from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError, NeedsLoop, SignatureMismatch, TokenError
 from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
 from everywire.model.compile import run_source
 from everywire.model.names import is_public
@@ -121,13 +121,14 @@ class ReplicaLink:
     def child(self, member: str, name: str, cls: type[Object] | None) -> ChildLink:
         """Return the link of the child that the property *member* holds, which the wire calls *name*.
 
-        A child of the same name and class is the same replica, also after a loss. Without *cls* any class will do.
+        A child of the same class is the same replica, also after a loss. Without *cls* any class will do.
         """
         link = self.children.get(member)
-        if link is None or link.name != name or cls not in (None, link.cls):
+        if link is None or cls not in (None, link.cls):
             if link is not None:
                 link.close()
             link = self.children[member] = ChildLink(self, name, cls)
+        link.rename(name)
         return link
 
     def child_lost(self, member: str, reason: Exception) -> None:
@@ -207,14 +208,21 @@ class ReplicaLink:
         """
         import asyncio
 
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise NeedsLoop("without a loop: sync.until(lambda: link.state is ReplicaState.VALID, seconds)") from None
         try:
             async with asyncio.timeout(timeout):
                 while self.state not in states:
                     if self.closed:
                         raise self.unavailable()
-                    self._waiters.append(loop.create_future())
-                    await self._waiters[-1]
+                    waiter = loop.create_future()
+                    self._waiters.append(waiter)
+                    try:
+                        await waiter
+                    finally:
+                        self._waiters = [other for other in self._waiters if other is not waiter]
         except TimeoutError:
             raise self.why_not_valid(self.offered(), timeout) from None
         return self.state
@@ -313,6 +321,12 @@ class ChildLink(ReplicaLink):
     def mend(self) -> None:
         """Give the link of the parent the time to come back."""
         self.parent.mend()
+
+    def rename(self, name: str) -> None:
+        """Stand for the object that the wire calls *name*; calls of another one have failed."""
+        if name != self.name and self.channel is not None:
+            self.channel.detach(Fault(Code.UNAVAILABLE, f"{self.name} is gone"))
+        self.name = name
 
     def close(self) -> None:
         """End the replica: with its parent, or because another child has taken its place."""
@@ -431,13 +445,21 @@ def _explain_missing(self: Object, name: str) -> Any:
 
 
 def _not_bound(link: ReplicaLink, member: Member) -> Callable[..., Coroutine[Any, Any, Any]]:
-    async def refuse(*_arguments: Any, **_named: Any) -> Any:
+    async def refuse(*arguments: Any, **named: Any) -> Any:
         if not link.was_valid:
+            link.mend()
+            bound = _attribute(link.instance, member.name)
+            if bound is not refuse:  # it is valid now
+                return await bound(*arguments, **named)
             raise link.unavailable()
         raise Fault(Code.UNIMPLEMENTED, f"{member.name} cannot be called through {link.url}", may_have_run=False)
 
     setattr(refuse, MARK, member.timeout)
     return refuse
+
+
+def _attribute(instance: Object, name: str) -> Any:
+    return vars(instance)[name]
 
 
 def shape(member: Member, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -91,9 +91,12 @@ def write_table(file: Path, table: Table) -> None:
         raise TokenError(f"cannot write {file}: {error.strerror}") from error
 
 
-def replace_private(file: Path, data: bytes) -> None:
-    """Put a file of mode 0600 with *data* in the place of *file*, as a whole or, with an OSError, not at all."""
-    target = Path(os.path.realpath(file))  # a link to the file stays one
+def replace_private(file: Path, data: bytes, *, follow: bool = True) -> None:
+    """Put a file of mode 0600 with *data* in the place of *file*, as a whole or, with an OSError, not at all.
+
+    A link to a file stays one, unless it is not to be *follow*ed: then the file takes its place.
+    """
+    target = Path(os.path.realpath(file)) if follow else file
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from everywire.errors import ModelError, SignatureMismatch
 from everywire.model import Object
@@ -13,6 +13,9 @@ from everywire.runtime.blocking import LONGEST_WAIT, BlockingLife, PumpedReplica
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
 from everywire.runtime.replica import ReplicaState
 from everywire.runtime.wires import Wire, wire_of
+
+if TYPE_CHECKING:
+    from everywire.runtime.persistence import Keeper, PersistedStore
 
 S = TypeVar("S", bound=Object)
 
@@ -27,6 +30,8 @@ def connect(
     contract: type[S],
     *,
     timeout: float | None = ...,
+    wait: bool = ...,
+    store: PersistedStore | None = ...,
     limits: Limits = ...,
     background: bool = ...,
 ) -> AbstractContextManager[S]: ...
@@ -46,6 +51,8 @@ def connect(
     contract: type[Object] | None = None,
     *,
     timeout: float | None = CONNECT_TIMEOUT,
+    wait: bool = True,
+    store: PersistedStore | None = None,
     limits: Limits = DEFAULT_LIMITS,
     background: bool = False,
 ) -> AbstractContextManager[Any]:
@@ -62,25 +69,39 @@ def connect(
     if not background:
         replica = PumpedReplica(wire.url, name, contract)
         make = getattr(wire, "blocking", None)
-        life: BlockingLife | None = None if make is None else make(replica, limits, patient=timeout != 0)
+        patient = timeout != 0 or not wait
+        life: BlockingLife | None = None if make is None else make(replica, limits, patient=patient)
         if life is not None:
-            return _Connected(replica, life, timeout)
+            return _Connected(replica, life, timeout, wait=wait, store=store)
     from everywire.sync.mirror import mirrored
 
-    return mirrored(wire, name, contract, timeout=timeout, limits=limits)
+    return mirrored(wire, name, contract, timeout=timeout, limits=limits, wait=wait, store=store)
 
 
 class _Connected(AbstractContextManager[Any]):
     """One replica for the time of a `with` block."""
 
-    def __init__(self, replica: PumpedReplica, life: BlockingLife, timeout: float | None) -> None:
+    def __init__(
+        self,
+        replica: PumpedReplica,
+        life: BlockingLife,
+        timeout: float | None,
+        *,
+        wait: bool,
+        store: PersistedStore | None,
+    ) -> None:
         self._replica, self._life, self._timeout = replica, life, timeout
+        self._wait, self._store = wait, store
+        self._keeper: Keeper | None = None
         replica.pump = life
 
     def __enter__(self) -> Any:
         life, replica = self._life, self._replica
         workplace.enter(life)
         try:
+            self._begin()
+            if not self._wait:
+                return replica.instance
             self._wait_settled()
             if isinstance(replica.error, SignatureMismatch):
                 raise replica.error
@@ -105,9 +126,25 @@ class _Connected(AbstractContextManager[Any]):
                 return
             turn((self._life,), left if self._timeout else LONGEST_WAIT)
 
+    def _begin(self) -> None:
+        """Make the replica before its source was found, where that is wanted."""
+        if self._wait and self._store is None:
+            return
+        from everywire.runtime.persistence import Keeper, begin
+
+        keeper = None if self._store is None else Keeper(self._replica, self._store)
+        begin(self._replica, {} if keeper is None else keeper.restore())
+        if keeper is not None:
+            keeper.listen()
+            self._keeper = keeper
+
     def _leave(self) -> None:
+        """End; kept values are saved now, as there is no loop that could do it meanwhile."""
+        work = None if self._keeper is None else self._keeper.to_save()
         workplace.leave(self._life)
         self._life.close()
+        if self._keeper is not None:
+            self._keeper.save(work)
 
 
 def _is_class(contract: object) -> bool:

@@ -13,11 +13,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from everywire.errors import Code, Fault
+from everywire.errors import Code, Fault, LinkError
 from everywire.model import Contract, Kind, Member, Object, contract_of
 from everywire.model.events import Changed, Emitted
+from everywire.model.reading import child_members
+from everywire.model.types import child_type
 from everywire.runtime.blocking import (
     LONGEST_WAIT,
     NOTICED,
@@ -31,6 +33,7 @@ from everywire.runtime.blocking import (
 from everywire.runtime.channel import Channel
 from everywire.runtime.connecting import connect
 from everywire.runtime.limits import Limits
+from everywire.runtime.persistence import PersistedStore
 from everywire.runtime.replica import ReplicaLink, ReplicaState, link_of, members
 from everywire.runtime.wires import Wire
 from everywire.sync.threads import LoopThread, shared_thread
@@ -43,13 +46,18 @@ Item = Callable[[], object]
 
 @contextmanager
 def mirrored(
-    wire: Wire, name: str, contract: type[Object] | None, *, timeout: float | None, limits: Limits
+    wire: Wire,
+    name: str,
+    contract: Any,
+    *,
+    timeout: float | None,
+    limits: Limits,
+    wait: bool = True,
+    store: PersistedStore | None = None,
 ) -> Generator[Any]:
     """Connect in the background; give the mirror, which belongs to this thread."""
-    with (
-        shared_thread() as thread,
-        thread.enter(connect(wire, name, contract, timeout=timeout, limits=limits)) as source,
-    ):
+    connecting = connect(wire, name, contract, timeout=timeout, limits=limits, wait=wait, store=store)
+    with shared_thread() as thread, thread.enter(connecting) as source:
         mirror = Mirror(thread, source)
         workplace.enter(mirror)
         try:
@@ -95,24 +103,39 @@ class Inbox:
         self._far.close()
 
 
+class Shown(NamedTuple):
+    """A replica of the other thread as it is: what its mirror takes over. In values children are `Shown` too."""
+
+    source: Object
+    values: dict[str, Any]
+    state: ReplicaState
+    error: Exception | None
+
+
 class Mirror:
-    """One replica's pump, and the carrier of its channel: calls go to the other thread, news come from there."""
+    """One replica's pump, and the carrier of its channel and of those of its children.
+
+    Calls go to the other thread, news come from there.
+    """
 
     def __init__(self, thread: LoopThread, source: Object) -> None:
         self.owner = get_ident()
-        self._thread, self._source = thread, source
+        self._thread = thread
         self._source_link = link_of(source)
         self._inbox = Inbox()
+        self._followed: dict[int, Object] = {}
+        """The replicas that are mirrored; only the other thread looks here."""
+        self._mirrored: dict[int, tuple[Object, Channel]] = {}
+        """Replicas and what stands for them here, by identity of the replica; only this thread looks here."""
+        self._sources: dict[Channel, Object] = {}
         self._running: dict[int, Any] = {}
         self._handling = 0
         self._closed = False
         link: ReplicaLink = self._source_link
         self.replica = PumpedReplica(link.url, link.name, link.cls)
         self.replica.pump = self
-        self._channel = self.replica.channel = Channel(self.replica, partial(BlockingCall, self))
-        values, state = thread.run(_called(self._subscribe))
-        self._channel.attach(self, contract_of(source), values, type_of(source))
-        self.replica.become(state, link.error)
+        self._mirror(self.replica, thread.run(_called(partial(self._follow, source))))
+        self.replica.was_valid = link.was_valid
 
     # What the thread's `sync` functions call; see `Pump`.
 
@@ -175,7 +198,7 @@ class Mirror:
         """Let go of the mirror; the replica behind it is closed by who connected it."""
         self._closed = True
         self.replica.close()
-        self._channel.detach(Fault(Code.UNAVAILABLE, f"the block of '{self.replica.block}' has ended"))
+        self.replica.channel.detach(Fault(Code.UNAVAILABLE, f"the block of '{self.replica.block}' has ended"))
         self._inbox.close()
 
     # What the channel calls; see `runtime.channel.Carrier`.
@@ -187,7 +210,7 @@ class Mirror:
             raise self.replica.unavailable()
         self._forward(
             token,
-            self._perform(member, arguments),
+            _perform(self._sources[channel], member, arguments),
             partial(channel.answered, token),
             partial(_failed, channel, token),
         )
@@ -201,9 +224,9 @@ class Mirror:
 
     def open_stream(self, channel: Channel, member: Member, arguments: tuple[Any, ...]) -> MirroredStream:
         """Return a stream whose items are fetched one by one."""
-        del channel
         check_thread(self.owner)
-        return MirroredStream(self, self._thread, lambda: members(self._source)[member.name](*arguments))
+        source = self._sources[channel]
+        return MirroredStream(self, self._thread, lambda: members(source)[member.name](*arguments))
 
     def sweep(self, channel: Channel) -> None:
         """The replica keeps the deadlines."""
@@ -218,24 +241,30 @@ class Mirror:
 
     # Private: in the other thread.
 
-    def _subscribe(self) -> tuple[dict[str, Any], ReplicaState]:
-        self._source._everywire.watch(self._heard)
-        self._source_link.state_changed.connect(self._became)
-        return dict(self._source._everywire.values), self._source_link.state
+    def _follow(self, source: Object) -> Shown:
+        """Tell this thread's end of all that happens to *source* from now on; return how it is."""
+        link = link_of(source)
+        if id(source) not in self._followed:
+            self._followed[id(source)] = source
+            source._everywire.watch(partial(self._heard, source))
+            link.state_changed.connect(partial(self._became, source))
+        values = {name: self._shown(value) for name, value in source._everywire.values.items()}
+        return Shown(source, values, link.state, link.error)
 
-    def _heard(self, event: Any) -> None:
+    def _shown(self, value: Any) -> Any:
+        return self._follow(value) if isinstance(value, Object) else value
+
+    def _heard(self, source: Object, event: Any) -> None:
         if isinstance(event, Changed):
-            self._inbox.put(partial(self._channel.changed, event.member.name, event.value))
+            self._inbox.put(partial(self._changed, source, event.member.name, self._shown(event.value)))
         elif isinstance(event, Emitted):
-            self._inbox.put(partial(self._emitted, event, self._source_link.gap))
+            self._inbox.put(partial(self._emitted, source, event, self._source_link.gap))
 
-    def _became(self, state: ReplicaState) -> None:
-        self._inbox.put(partial(self.replica.become, state, self._source_link.error))
-
-    async def _perform(self, member: Member, arguments: tuple[Any, ...]) -> Any:
-        if member.kind is Kind.PROPERTY:
-            return await self._source_link.push(type(self._source).__everywire_declared__[member.name], *arguments)
-        return await members(self._source)[member.name](*arguments)
+    def _became(self, source: Object, state: ReplicaState) -> None:
+        if state is ReplicaState.VALID:  # whoever hears of that finds the values that came with it
+            self._inbox.put(partial(self._mirror_again, self._follow(source)))
+        else:
+            self._inbox.put(partial(self._become, source, state, link_of(source).error))
 
     def _forward(
         self,
@@ -256,13 +285,53 @@ class Mirror:
 
     # Private: in this thread.
 
+    def _mirror(self, link: ReplicaLink, shown: Shown) -> Object:
+        """Let *link* stand for a replica of the other thread, and the links of its children for those."""
+        source, contract = shown.source, contract_of(shown.source)
+        channel: Channel | None = link.channel
+        if channel is None:
+            channel = link.channel = Channel(link, partial(BlockingCall, self), children=True)
+        self._mirrored[id(source)] = source, channel
+        self._sources[channel] = source
+        children = {
+            member.name: self._child(link, member.name, shown.values[member.name])
+            for member in child_members(contract)
+            if member.name in shown.values
+        }
+        channel.attach(self, contract, {**shown.values, **children}, type_of(source))
+        link.become(shown.state, shown.error)
+        return link.instance  # type: ignore[no-any-return]
+
+    def _mirror_again(self, shown: Shown) -> None:
+        if id(shown.source) in self._mirrored:
+            self._mirror(self._mirrored[id(shown.source)][1].replica, shown)
+
+    def _child(self, link: ReplicaLink, name: str, shown: Shown | None) -> Object | None:
+        if shown is None:
+            link.child_lost(name, LinkError(f"{link.name} holds no {name} now"))
+            return None
+        return self._mirror(link.child(name, link_of(shown.source).name, link_of(shown.source).cls), shown)
+
+    def _changed(self, source: Object, name: str, value: Any) -> None:
+        _, channel = self._mirrored[id(source)]
+        member = contract_of(source).members[name]
+        if child_type(member.type) is None:
+            channel.changed(name, value)
+        else:
+            handle: Any = type(source).__everywire_declared__[name]
+            channel.replica.child_changed(handle, self._child(channel.replica, name, value))
+
+    def _become(self, source: Object, state: ReplicaState, error: Exception | None) -> None:
+        if id(source) in self._mirrored:
+            self._mirrored[id(source)][1].replica.become(state, error)
+
     def _finished(self, token: int, tell: Callable[[Any], object], what: Any) -> None:
         if self._running.pop(token, None) is not None:
             tell(what)
 
-    def _emitted(self, event: Emitted, gap: int) -> None:
+    def _emitted(self, source: Object, event: Emitted, gap: int) -> None:
         self.replica.gap = gap
-        self._channel.emitted(event.member.name, event.arguments)
+        self._mirrored[id(source)][1].emitted(event.member.name, event.arguments)
 
 
 class MirroredStream(AsyncIterator[Any]):
@@ -292,6 +361,13 @@ class MirroredStream(AsyncIterator[Any]):
             self._closed = True
             if self._thread.alive:
                 self._thread.call(_close, self._stream)
+
+
+async def _perform(source: Object, member: Member, arguments: tuple[Any, ...]) -> Any:
+    """Call the slot, or write the property, of a replica in its thread."""
+    if member.kind is Kind.PROPERTY:
+        return await link_of(source).push(type(source).__everywire_declared__[member.name], *arguments)
+    return await members(source)[member.name](*arguments)
 
 
 async def _called(function: Callable[[], T]) -> T:

@@ -65,9 +65,8 @@ class _Level:
 
     def take_out(self, first: int, last: int) -> tuple[dict[int, _Row], dict[int, _Level]]:
         """Remove what is known of some rows, and return it by place among them; the rows behind them close up."""
-        span = range(first, last + 1)
-        rows = {n - first: self.rows.pop(n) for n in span if n in self.rows}
-        levels = {n - first: self.levels.pop(n) for n in span if n in self.levels}
+        rows = {n - first: self.rows.pop(n) for n in [*self.rows] if first <= n <= last}
+        levels = {n - first: self.levels.pop(n) for n in [*self.levels] if first <= n <= last}
         self.shift(first, first - last - 1)
         return rows, levels
 
@@ -195,7 +194,7 @@ class TableCache:
         """Rows were moved before the one that was *row* below *destination*; Qt's numbers, all from before the move."""
         count = last - first + 1
         below = destination[: len(parent)] == parent and _is_within(destination[len(parent) :], first, last)
-        if count <= 0 or below:
+        if first < 0 or row < 0 or count <= 0 or below:
             return
         if destination == parent:
             if first <= row <= last + 1:
@@ -354,7 +353,7 @@ def _spans(numbers: Sequence[int]) -> Iterator[Span]:
 
 
 def _is_within(path: Path, first: int, last: int) -> bool:
-    """Return whether a path below the parent of some rows leads through one of them: rows cannot move into themselves."""
+    """Return whether a path below the parent of some rows leads through one of them."""
     return bool(path) and first <= path[0] <= last
 
 

@@ -90,8 +90,9 @@ class AnyRows:
     def get(self, row: Any, name: str, place: int) -> Any:
         if isinstance(row, Mapping):
             return cast("Mapping[str, Any]", row).get(name)
-        if isinstance(row, Sequence) and not isinstance(row, msgspec.Struct):
-            return cast("Any", row[place]) if place < len(row) else None
+        if isinstance(row, Sequence):
+            values = cast("Sequence[Any]", row)
+            return values[place] if place < len(values) else None
         return getattr(row, name, None)
 
     def put(self, row: Any, name: str, place: int, value: Any) -> Any:
@@ -100,9 +101,9 @@ class AnyRows:
 
 def kind_of(sample: Any) -> RowKind:
     """Return how *sample*, a row or the class of rows, is read; raise ModelError when nobody knows."""
-    cls = sample if isinstance(sample, type) else type(sample)
+    cls: Any = sample if isinstance(sample, type) else type(sample)
     if dataclasses.is_dataclass(cls) or issubclass(cls, msgspec.Struct):
-        return StructRows(cls)
+        return StructRows(cast("type", cls))
     if issubclass(cls, Mapping):
         return MappingRows()
     if issubclass(cls, Sequence) and not issubclass(cls, (str, bytes)):
@@ -123,23 +124,22 @@ def columns_of(
     types = _types(kind, sample)
     chosen = [name for name in (names if names is not None else types) if name not in besides]
     if not chosen:
-        raise ModelError("a table of no rows, or of plain tuples, needs columns=[…] or a row type, TableSource[Reading]")
+        raise ModelError("a table of no rows, or of plain tuples, needs columns=[…] or a type, TableSource[Reading]")
     if isinstance(kind, StructRows) and (unknown := [name for name in chosen if name not in types]):
         raise ModelError(f"{kind.cls.__name__} has no field {', '.join(unknown)}")
     if not isinstance(writable, bool) and (unknown := [name for name in writable if name not in chosen]):
         raise ModelError(f"writable names what is no column: {', '.join(unknown)}")
-    return tuple(
-        Column(name, _type(name, types), headers.get(name, name), writable if isinstance(writable, bool) else name in writable)
-        for name in chosen
-    )
+    written = chosen if writable is True else writable or ()
+    return tuple(Column(name, _type(name, types), headers.get(name, name), name in written) for name in chosen)
 
 
 def _types(kind: RowKind, sample: Any) -> dict[str, Any]:
     if isinstance(kind, StructRows):
-        hints = hints_of(kind.cls)
-        fields = [f.name for f in dataclasses.fields(kind.cls)] if dataclasses.is_dataclass(kind.cls) else None
-        return {name: hints[name] for name in fields or [f.name for f in msgspec.structs.fields(cast("Any", kind.cls))]}
-    return {str(name): Any for name in sample} if isinstance(sample, Mapping) else {}
+        cls: Any = kind.cls
+        hints = hints_of(cls)
+        fields: Any = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else msgspec.structs.fields(cls)
+        return {field.name: hints[field.name] for field in fields}
+    return {str(name): Any for name in cast("Mapping[Any, Any]", sample)} if isinstance(sample, Mapping) else {}
 
 
 def _type(name: str, types: Mapping[str, Any]) -> Type:

@@ -98,7 +98,7 @@ def merged(before: Notice, after: Notice) -> Notice | None:
         case Inserted(parent, first, last), Inserted(same, then, end) if same == parent and first <= then <= last + 1:
             return Inserted(parent, first, last + end - then + 1)
         case Removed(parent, first, last), Removed(same, then, end) if same == parent and then <= first <= end + 1:
-            return Removed(parent, then, last + end - then + 1)
+            return Removed(parent, then, end + last - first + 1)
         case Changed(), Changed() if (before.parent, before.roles) == (after.parent, after.roles):
             return _united(before, after)
         case _:

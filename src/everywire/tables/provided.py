@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from everywire.errors import Code, Fault
+from everywire.errors import Code, Fault, ModelError
+from everywire.runtime.gate import invalid
 from everywire.tables.columns import AnyRows, columns_of
 from everywire.tables.notices import Inserted, Moved, Notice, Removed, Reset
 from everywire.tables.source import MOST_CELLS, Source
 from everywire.tables.words import ItemRole, Orientation, Path, TableRow, TableSize
+
+if TYPE_CHECKING:
+    import asyncio
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -61,6 +64,7 @@ class AsyncTableSource(Source[R], Generic[R]):
         tree: bool = False,
     ) -> None:
         self._provider, self._tree = provider, tree
+        self.is_flat = not tree
         chosen = columns_of(self.row_type or (), columns, headers or {}, writable)
         self._set_up(chosen, AnyRows(), {int(role): name for role, name in (roles or {}).items()})
         self.row_count = -1
@@ -71,6 +75,8 @@ class AsyncTableSource(Source[R], Generic[R]):
     def changing(self) -> Generator[None]:
         """Let who asks for rows wait until the block ends: in it they change, and notices tell of that."""
         if self._settled is None:
+            import asyncio  # a provider has loaded it
+
             self._settled = asyncio.Event()
         self._changing += 1
         self._settled.clear()
@@ -116,7 +122,10 @@ class AsyncTableSource(Source[R], Generic[R]):
         write: Callable[..., Awaitable[None]] | None = getattr(self._provider, "write", None)
         if write is None:
             raise Fault(Code.FAILED_PRECONDITION, "the provider of the table has no 'write'", may_have_run=False)
-        new = self._converted(field, value)
+        try:
+            new = self._converted(field, value)
+        except ModelError as error:
+            raise invalid(error) from error
         with self.changing():
             await write((*parent, row), self._columns[field].name, new)
             self.changed(row, row, field, field, parent=parent)

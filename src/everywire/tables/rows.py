@@ -123,9 +123,11 @@ class TableSource(Listed[R], Generic[R]):
     none unless told. The values of a row are under `ItemRole.EDIT` and `DISPLAY` of its cells, and, for QML, under
     roles of their names of its first cell; *roles* names what an overridden `data` has besides.
 
-    It is a sequence of its rows: `table[3] = row`, `del table[3]`, `for row in iter(table.here)`. Each change is told
-    at once, those in a `with table.batch():` at its end. After changing the rows themselves, say so: `changed(3, 3)`.
+    It is a sequence of its rows: `table[3] = row`, `del table[3]`, `for row in table.here`. Each change is told at
+    once, those in a `with table.batch():` at its end. After changing the rows themselves, say so: `changed(3, 3)`.
     """
+
+    is_flat = True
 
     def __init__(
         self,
@@ -197,10 +199,10 @@ class TableSource(Listed[R], Generic[R]):
             self._set_up(chosen, SequenceRows(), roles)
         else:
             self._rows = list(rows)
-            sample = self._rows[0] if self._rows else None
-            sample = self.row_type or sample
-            kind: RowKind = kind_of(sample) if sample is not None else _kind_without_rows(self)
-            self._set_up(columns_of(sample, names, headers, writable), kind, roles)
+            sample = self.row_type or (self._rows[0] if self._rows else None)
+            if sample is not None or not self._columns:
+                kind = kind_of(sample) if sample is not None else _kind_without_rows(self)
+                self._set_up(columns_of(sample, names, headers, writable), kind, roles)
             self._rows = [self._checked(row) for row in self._rows]
         self.row_count = len(self._rows)
 
@@ -279,9 +281,9 @@ class TreeSource(Listed[R], Generic[R]):
     def _children_of(self, row: Any) -> Any:
         if not isinstance(self._children, str):
             return self._children(row)
-        found = row.get(self._children) if isinstance(row, Mapping) else getattr(row, self._children, None)
-        if found is None and isinstance(row, dict):
-            found = row[self._children] = []
+        if isinstance(row, dict):
+            return cast("dict[str, Any]", row).setdefault(self._children, [])
+        found: Any = getattr(row, self._children, None)
         return () if found is None else found
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from everywire.errors import Code, Fault, LocalProtocolError, ModelError
 from everywire.model.names import camel
+from everywire.runtime.gate import invalid
 from everywire.tables.columns import Column, RowKind
 from everywire.tables.notices import (
     SIGNALS,
@@ -76,7 +77,10 @@ class Source(Table[R], Generic[R]):
         raise NotImplementedError
 
     def _set_up(self, columns: tuple[Column, ...], kind: RowKind, roles: Mapping[int, str]) -> None:
-        """Show *columns*, and *roles* besides theirs; the values of a row are also roles of its first cell, as QML wants them."""
+        """Show *columns*, and *roles* besides theirs.
+
+        The values of a row are also roles of its first cell, as QML wants them.
+        """
         self._columns, self._kind = columns, kind
         self._fields = {ItemRole.USER + 1 + n: n for n in range(len(columns))}
         self._names = {column.name: n for n, column in enumerate(columns)}
@@ -171,7 +175,10 @@ class Source(Table[R], Generic[R]):
         field = self._writable(column, role)
         if not 0 <= row < self._count(parent):
             raise Fault(Code.OUT_OF_RANGE, f"there is no row {row}", may_have_run=False)
-        self.set(row, field, value, parent)
+        try:
+            self.set(row, field, value, parent)
+        except ModelError as error:
+            raise invalid(error) from error
 
     # How it is changed here.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
 from everywire.errors import Code, Fault, ModelError
 from everywire.model import MISSING, Object, Property, prop, signal, slot
+from everywire.model.types import NODE, ObjectOf, refuse
 from everywire.tables.cache import KEPT, PAGE
 from everywire.tables.view import TableView
 from everywire.tables.words import ItemRole, LayoutHint, Orientation, Path, TableIndex, TableRow, TableSize
@@ -35,6 +37,9 @@ class Table(Object, Generic[R]):
     """Rows that a replica asks for by itself."""
     hint: ClassVar[tuple[int, ...]] = ()
     """The roles that a replica asks for; none: those that its rows need."""
+
+    is_flat: bool = False
+    """Whether it is known that no row has others below it."""
 
     columns: Property[tuple[str, ...]] = prop((), doc="What stands above the columns.")
     row_count: Property[int] = prop(0, doc="How many rows there are at the top; -1 while that is not known.")
@@ -122,8 +127,9 @@ class Table(Object, Generic[R]):
     def __class_getitem__(cls, row_type: Any) -> Any:
         """Return the class whose rows are instances of *row_type*."""
         if isinstance(row_type, TypeVar):
-            return super().__class_getitem__(row_type)  # type: ignore[misc]  that of Generic
-        if not isinstance(row_type, type) or row_type in (dict, object):
+            generic: Any = super()
+            return generic.__class_getitem__(row_type)
+        if not isinstance(row_type, type) or row_type in (dict, object, Any):
             return cls
         return _derived(cls, f"{cls.__name__}Of{row_type.__name__}", row_type=row_type)
 
@@ -133,7 +139,8 @@ class Table(Object, Generic[R]):
 
         They ask for the first *prefetch* rows by themselves, also after a reset, and only for some *roles* when told.
         """
-        return _derived(cls, cls.__name__, kept=rows, prefetched=prefetch, hint=tuple(map(int, roles)))
+        made: type[Self] = _derived(cls, cls.__name__, kept=rows, prefetched=prefetch, hint=tuple(map(int, roles)))
+        return made
 
     def cell(self, row: int, column: int = 0, role: int = ItemRole.DISPLAY, parent: Path = ()) -> Any:
         """Return what is in a cell; None when that is empty, or not known here yet."""
@@ -175,7 +182,7 @@ class Table(Object, Generic[R]):
     async def fetch(
         self, first: int = 0, last: int | None = None, *, parent: Path = (), roles: Sequence[int] = ()
     ) -> list[R]:
-        """Return the rows *first* to *last*, both included, as far as they are there; without *last* all behind *first*.
+        """Return the rows *first* to *last*, both included, as far as they are there; without *last* all from *first*.
 
         They and their *roles*, more than rows need, are kept for `cell`. Raises Fault, or ModelError when rows do not
         fit their class.
@@ -246,11 +253,23 @@ class Table(Object, Generic[R]):
         self._view.missed()
 
 
+@dataclass(frozen=True, slots=True)
+class TableOf(ObjectOf):
+    """The type of a property that holds a table: any will do, whatever its rows are here."""
+
+    def convert(self, value: Any) -> Any:
+        if isinstance(value, Table):
+            return cast("Any", value)
+        raise refuse(value, self.name)
+
+
 def _derived(cls: type[Any], name: str, **attributes: Any) -> Any:
     key = (cls, (name, tuple(attributes.items())))
     if key not in _KINDS:
         words: Mapping[str, Any] = {"__module__": cls.__module__, "__doc__": cls.__doc__, **attributes}
-        _KINDS[key] = type(name, (cls,), dict(words))
+        made = type(name, (cls,), dict(words))
+        setattr(made, NODE, TableOf(made))
+        _KINDS[key] = made
     return cast("Any", _KINDS[key])
 
 

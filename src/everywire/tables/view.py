@@ -6,8 +6,8 @@ each waits for its own.
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -20,6 +20,8 @@ from everywire.tables.shapes import RowShape, shape_of
 from everywire.tables.words import Orientation, Path, TableRow, TableSize
 
 if TYPE_CHECKING:
+    import asyncio
+
     from everywire.tables.table import Table
 
 R = TypeVar("R")
@@ -58,6 +60,8 @@ class TableView(Generic[R]):
         self.cache = TableCache(table.kept)
         self.requests = 0
         """Requests for rows so far."""
+        self._taken = 0
+        """Rows that have come so far."""
         self._asked: dict[Any, _Asked | Path] = {}
         """By call: what was asked for; of a size only the parent."""
         self._wanted: dict[tuple[Path, tuple[int, ...]], list[Span]] = {}
@@ -164,6 +168,7 @@ class TableView(Generic[R]):
         if isinstance(asked, _Asked):
             first, last = asked.span
             taken = self.cache.filled(asked.parent, first, asked.roles, rows[: last - first + 1])
+            self._taken += taken
             for callback in self._arrivals if taken else ():
                 try:
                     callback(asked.parent, first, first + taken - 1)
@@ -189,9 +194,9 @@ class TableView(Generic[R]):
             if not self.cache.missing(parent, page.first, last, roles):
                 shape = self.shape
                 return [self._row(shape, (*parent, number)) for number in range(page.first, last + 1)]
-            before = self.cache.rows
+            before = self._taken
             await self._ask(parent, Span(page.first, last), roles)
-            idle = idle + 1 if self.cache.rows == before else 0
+            idle = idle + 1 if self._taken == before else 0
             if idle > IDLE_ROUNDS and self.cache.missing(parent, page.first, last, roles):
                 raise Fault(Code.INTERNAL, f"the source has {size.rows} rows and does not send row {page.first}")
         raise _restless()
@@ -208,10 +213,9 @@ class TableView(Generic[R]):
             return
         flushed = self._ask_soon(parent, span, roles)
         if flushed is not None:
-            await asyncio.shield(flushed)
-        wanted = frozenset(roles)
-        calls = [asked.call for asked in self._on_their_way() if asked.covers(parent, span, wanted)]
-        for call in calls:
+            await _shielded(flushed)
+        wanted, asked = frozenset(roles), [found for found in self._asked.values() if isinstance(found, _Asked)]
+        for call in [found.call for found in asked if found.covers(parent, span, wanted)]:
             await _answer(call)
 
     def _ask_soon(self, parent: Path, span: Span, roles: tuple[int, ...]) -> asyncio.Future[None] | None:
@@ -246,8 +250,9 @@ class TableView(Generic[R]):
         return calls
 
     def _on_their_way(self) -> list[_Asked]:
+        """Return the requests without an answer; those that failed are forgotten, for who waits holds them."""
         for call in [call for call in self._asked if call.done()]:
-            del self._asked[call]  # it failed: who waited has heard why
+            del self._asked[call]
         return [asked for asked in self._asked.values() if isinstance(asked, _Asked)]
 
     # Private: what nobody waits for.
@@ -311,15 +316,22 @@ class TableView(Generic[R]):
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:
+    """Return the running loop; programs without one never load what makes them."""
+    module = sys.modules.get("asyncio")
     try:
-        return asyncio.get_running_loop()
+        return None if module is None else module.get_running_loop()
     except RuntimeError:
         return None
 
 
+def _shielded(awaitable: Any) -> Any:
+    """Return what can be waited for without ending it for others: who gives up gives up alone."""
+    return sys.modules["asyncio"].shield(awaitable)
+
+
 async def _answer(call: Any) -> Any:
-    """Wait for a call that others may wait for too: who gives up must not end it for them."""
-    return await (call if _loop() is None else asyncio.shield(call))
+    """Wait for a call that others may wait for too."""
+    return await (call if _loop() is None else _shielded(call))
 
 
 def _restless() -> Fault:
@@ -345,10 +357,7 @@ def _less(span: Span, others: Iterable[Span]) -> list[Span]:
     """Return what of *span* is in none of *others*."""
     left = [span]
     for other in others:
-        left = [
-            part
-            for kept in left
-            for part in (Span(kept.first, min(kept.last, other.first - 1)), Span(max(kept.first, other.last + 1), kept.last))
-            if part.first <= part.last
-        ]
+        before = [Span(part.first, min(part.last, other.first - 1)) for part in left]
+        behind = [Span(max(part.first, other.last + 1), part.last) for part in left]
+        left = sorted(part for part in (*before, *behind) if part.first <= part.last)
     return left

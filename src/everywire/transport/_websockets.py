@@ -79,7 +79,8 @@ class WebSocketEnd:
         self._heart.heard = True
         protocol = self._protocol
         if self._upper is not None:
-            protocol.max_message_size = max(LARGEST, getattr(self._upper, "largest_message", MOST_TAKEN))
+            most = max(LARGEST, getattr(self._upper, "largest_message", MOST_TAKEN))
+            protocol.max_message_size = protocol.max_size = most  # the name of it in version 16, and in 15
         protocol.receive_data(data)
         for event in protocol.events_received():
             if isinstance(event, Frame):

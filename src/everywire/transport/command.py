@@ -9,7 +9,7 @@ import asyncio
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -75,8 +75,13 @@ class Child:
         return code
 
 
-def start(command: Command, receiver: Receiver, *, write_limit: int) -> tuple[ReadinessLink, Child]:
-    """Start the child and run the receiver on its input and output; LinkError when it cannot be started."""
+def start(
+    command: Command, receiver: Receiver, *, write_limit: int, released: Callable[[], None] | None = None
+) -> tuple[ReadinessLink, Child]:
+    """Start the child and run the receiver on its input and output; LinkError when it cannot be started.
+
+    `released` is called when the connection is gone. The child runs as this process's user, which is its identity.
+    """
     if os.name != "posix":
         raise UnsupportedPlatform("the input and output of a child need POSIX descriptors; use tcp://127.0.0.1:PORT")
     if not command.arguments:
@@ -104,8 +109,9 @@ def start(command: Command, receiver: Receiver, *, write_limit: int) -> tuple[Re
     link = ReadinessLink(
         DescriptorEnds(reader.fileno(), writer.fileno(), writer.close, release),
         receiver,
-        Peer(transport="stdio", pid=process.pid, loopback=True),
+        Peer(transport="stdio", uid=os.geteuid(), gid=os.getegid(), pid=process.pid, loopback=True),
         write_limit=write_limit,
+        released=released,
     )
     child = Child(command, process)
     try:

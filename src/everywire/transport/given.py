@@ -11,6 +11,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final, Protocol, final, runtime_checkable
 
 from everywire.errors import LinkError, ModelError
@@ -20,6 +21,7 @@ from everywire.transport.readiness import DescriptorEnds, ReadinessLink
 from everywire.transport.reading import READ_SIZE
 from everywire.transport.shapes import CLOSE_TIMEOUT, HalfOpenConnection, Peer, Receiver
 from everywire.transport.sockets import peer_of
+from everywire.transport.tuning import tune
 
 
 @runtime_checkable
@@ -68,26 +70,49 @@ LinkedStream = tuple[HalfOpenConnection, Coroutine[Any, Any, None] | None]
 
 
 async def link_stream(
-    stream: Stream, receiver: Receiver, *, write_limit: int, peer: Peer | None = None
+    stream: Stream,
+    receiver: Receiver,
+    *,
+    write_limit: int,
+    peer: Peer | None = None,
+    released: Callable[[], None] | None = None,
 ) -> LinkedStream:
     """Run the receiver on *stream*; what the link establishes about its other end is *peer*, where that is given.
 
-    Raises ModelError for what is no stream, OSError for a socket that is not connected.
+    `released` is called when the connection is gone. Raises ModelError for what is no stream, LinkError for a socket
+    that is not connected.
     """
     if isinstance(stream, socket.socket):
-        stream.setblocking(False)
-        found = peer or peer_of("socket", stream)
-        return await link_socket(stream, lambda: receiver, found, None, write_limit=write_limit), None
+        return await _link_socket(stream, receiver, write_limit, peer, released), None
     if isinstance(stream, tuple):
         reader, writer = stream
         pair = PairLink(reader, writer, receiver, peer or _NOBODY, write_limit)
-        return pair, pair.run()
+        return pair, pair.run(released)
     if not isinstance(stream, HasDescriptor):  # pyright: ignore[reportUnnecessaryIsInstance]
         known = "a connected socket, an object with fileno(), or a pair (reader, writer)"
         raise ModelError(f"{type(stream).__name__} is no stream; one is {known}")
-    link = ReadinessLink(_ends(stream), receiver, peer or _NOBODY, write_limit=write_limit)
+    link = ReadinessLink(_ends(stream), receiver, peer or _NOBODY, write_limit=write_limit, released=released)
     link.start()
     return link, None
+
+
+async def _link_socket(
+    stream: socket.socket,
+    receiver: Receiver,
+    write_limit: int,
+    peer: Peer | None,
+    released: Callable[[], None] | None,
+) -> HalfOpenConnection:
+    stream.setblocking(False)
+    try:
+        # The process that made a socketpair need not be the one that uses it.
+        found = peer or replace(peer_of("socket", stream), pid=None)
+    except OSError as error:
+        stream.close()
+        raise LinkError(f"the socket that was given is not connected: {error.strerror}") from error
+    if found.address:
+        tune(stream)
+    return await link_socket(stream, lambda: receiver, found, None, write_limit=write_limit, released=released)
 
 
 _NOBODY: Final = Peer(transport="stream")
@@ -157,7 +182,7 @@ class PairLink:
     def resume_reading(self) -> None:
         self._reading.set()
 
-    async def run(self) -> None:
+    async def run(self, released: Callable[[], None] | None = None) -> None:
         """Move bytes both ways until the end."""
         try:
             async with asyncio.TaskGroup() as both:
@@ -176,7 +201,11 @@ class PairLink:
             if abort is not None and self._cut.is_set():
                 abort()  # else asyncio goes on sending what it has taken
             self._writer.close()
-            self._receiver.lost(self._error)
+            try:
+                self._receiver.lost(self._error)
+            finally:
+                if released is not None:
+                    released()
 
     async def _read(self) -> None:
         while True:

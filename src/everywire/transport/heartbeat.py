@@ -51,8 +51,8 @@ class Heartbeat:
         self.heard = True
 
     def start(self) -> None:
-        """Begin to watch."""
-        if self._timer is None:
+        """Begin to watch, unless *idle* is nothing."""
+        if self._timer is None and self._idle > 0:
             self._timer = self._call_later(self._idle / 2, self._tick)
 
     def stop(self) -> None:
@@ -73,3 +73,8 @@ class Heartbeat:
         elif self._silent >= 2 * TIMES - 1:
             self.stop()
             self._dead(TIMES * self._idle)
+
+
+def silent(seconds: float) -> str:
+    """Return why a link was given up whose host answers no heartbeat."""
+    return f"the host said nothing for {seconds:g} s: it is stopped or cut off; heartbeat=0 would wait for ever"

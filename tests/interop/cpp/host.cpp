@@ -220,7 +220,7 @@ QJsonValue Host::serve(const QJsonObject &request)
     for (const QJsonValue &name : request["names"].toArray())
         done << offer(name.toString());
     const auto *host = qobject_cast<QRemoteObjectHost *>(m_host);
-    const QString where = m_door ? QString::number(m_door->serverPort()) : (host ? host->hostUrl() : url).toString();
+    const QString where = m_door ? QString::number(m_door->serverPort()) : (host ? host->hostUrl() : m_host->registryUrl()).toString();
     return QJsonArray{done, where};
 }
 

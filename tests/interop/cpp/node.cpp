@@ -111,6 +111,7 @@ static void knowTypes()
 {
     qRegisterMetaType<ShadeEnum::Shade>("ShadeEnum::Shade");
     qRegisterMetaType<PumpReplica::Mode>("PumpReplica::Mode");
+    qRegisterMetaType<PumpReplica::Mode>("Mode"); // as its slots say
     qRegisterMetaType<Spot>("Spot");
     qRegisterMetaType<Reading>("Reading");
     qRegisterMetaType<Paint>("Paint");
@@ -118,6 +119,7 @@ static void knowTypes()
     knowList<QList<Reading>>("QList<Reading>");
     knowMap<QMap<QString, Spot>>("QMap<QString,Spot>");
 #if QT_VERSION >= QT_VERSION_CHECK(6, 0, 0)
+    qRegisterMetaType<OrganReplica::Stops>("Stops");
     qRegisterMetaType<ToneEnum::Tone>("ToneEnum::Tone");
     qRegisterMetaType<Chord>("Chord");
     knowList<QList<Chord>>("QList<Chord>");
@@ -130,16 +132,6 @@ User::User()
         const auto codes = QMetaEnum::fromType<QRemoteObjectNode::ErrorCode>();
         say({{"event", "node error"}, {"code", codes.valueToKey(code)}});
     });
-    const auto tell = [](const char *event) {
-        return [event](const QRemoteObjectSourceLocation &where) {
-            QJsonObject fact = place(where);
-            fact["event"] = event;
-            say(fact);
-        };
-    };
-    QObject::connect(&m_node, &QRemoteObjectNode::remoteObjectAdded, tell("added"));
-    QObject::connect(&m_node, &QRemoteObjectNode::remoteObjectRemoved, tell("removed"));
-
     m_verbs["connect"] = [this](const QJsonObject &r) { return m_node.connectToNode(QUrl(r["url"].toString())); };
     m_verbs["connect_external"] = [this](const QJsonObject &r) {
         auto *socket = new QTcpSocket(&m_node);
@@ -443,7 +435,17 @@ void User::followRegistry()
     const auto tell = [](QRemoteObjectReplica::State state) {
         say({{"event", "registry"}, {"state", stateName(state)}});
     };
+    const auto entry = [](const char *event) {
+        return [event](const QRemoteObjectSourceLocation &where) {
+            QJsonObject fact = place(where);
+            fact["event"] = event;
+            say(fact);
+        };
+    };
     QObject::connect(registry, &QRemoteObjectReplica::stateChanged, tell);
+    // Its own signals: those that the node has were never seen.
+    QObject::connect(registry, &QRemoteObjectRegistry::remoteObjectAdded, entry("added"));
+    QObject::connect(registry, &QRemoteObjectRegistry::remoteObjectRemoved, entry("removed"));
     tell(registry->state());
 }
 

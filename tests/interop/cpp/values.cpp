@@ -197,6 +197,12 @@ static QJsonValue plain(const QVariant &value)
 // What a dynamic replica has instead of a container of structures, for example.
 static QJsonValue anyContainer(const QVariant &value)
 {
+    // Qt 6's private classes for a dynamic replica; they derive from these public ones and convert to nothing.
+    const QByteArray type = value.typeName();
+    if (type == "QtROSequentialContainer")
+        return told(*static_cast<const QVariantList *>(value.constData()));
+    if (type == "QtROAssociativeContainer")
+        return entries(*static_cast<const QVariantMap *>(value.constData()));
     QJsonArray items;
     if (value.canConvert<QVariantMap>()) {
         const QAssociativeIterable all = value.value<QAssociativeIterable>();

@@ -6,7 +6,7 @@ from speech import run, say, told  # isort: skip  # sets Qt's platform
 
 import sys
 
-from PySide6.QtCore import Property, QCoreApplication, QMetaObject, QObject, QUrl, Signal, Slot
+from PySide6.QtCore import Property, QCoreApplication, QObject, QUrl, Signal, Slot
 from PySide6.QtRemoteObjects import (
     QRemoteObjectHost,
     QRemoteObjectNode,
@@ -60,6 +60,10 @@ class Player:
     def do_join(self, registry):
         self.node = QRemoteObjectNode(QUrl(registry))
         self._listen()
+        return self.node.waitForRegistry(5000)  # what is registered before is in its table, and not told
+
+    def do_proxy(self, registry):
+        return self.node.proxy(QUrl(registry))
 
     def do_offer(self, name, level=1.5):
         source = self.objects[name] = Plain(level)
@@ -73,9 +77,6 @@ class Player:
     def do_withdraw(self, name):
         return self.node.disableRemoting(self.objects.pop(name))
 
-    def do_wait(self):
-        return self.node.waitForRegistry(5000)
-
     def do_locations(self):
         found = self.node.registry().sourceLocations()
         return {name: [info.typeName, info.hostUrl.toString()] for name, info in found.items()}
@@ -86,10 +87,6 @@ class Player:
 
     def do_level(self, name):
         return told(self.replicas[name].property("level"))
-
-    def do_call(self, name, number):
-        replica = self.replicas[name]
-        QMetaObject.invokeMethod(replica, "addOne", number)
 
     def _listen(self):
         registry = self.node.registry()

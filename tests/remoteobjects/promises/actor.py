@@ -100,7 +100,7 @@ class Actor:
                 looked, used = now, resident_bytes()
                 most = max(most, used)
                 early = max(early, used) if now - begun <= 6 else early
-            await asyncio.sleep(0.001)
+            await things.later(0.001)
         feed.serial = first + count - 1
         return {"count": count, "before": before, "early": early, "most": max(most, resident_bytes())}
 
@@ -152,7 +152,7 @@ class Actor:
                 except Fault as fault:
                     refused += fault.code is Code.RESOURCE_EXHAUSTED and not fault.may_have_run
                 most = max(most, resident_bytes())
-            await asyncio.sleep(0.001)
+            await things.later(0.001)
         say(event="flooded", growth=most - before)
         ends = await asyncio.gather(*calls)
         return {"refused": refused, "answered": ends.count(size), "calls": count}

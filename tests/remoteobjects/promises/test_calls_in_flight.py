@@ -47,7 +47,8 @@ class Ends:
             try:
                 answer = await call(number)
             except Fault as fault:
-                assert fault.code is Code.UNAVAILABLE, fault
+                if fault.code is not Code.UNAVAILABLE:
+                    raise
                 (self.lost if fault.may_have_run else self.refused).add(number)
                 return
             assert answer in (number, None)

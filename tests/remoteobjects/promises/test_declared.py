@@ -54,17 +54,20 @@ async def memory(running: Program) -> float:
     return float(resident) / MIB
 
 
+@pytest.mark.parametrize("protocol", ["2.0", "1.3"])
 @pytest.mark.parametrize("transport", ["local", "tcp"])
 async def test_a_host_cuts_who_declares_more_than_a_frame_may_have(
-    folder: Path, figure: Figures, transport: str
+    folder: Path, figure: Figures, transport: str, protocol: str
 ) -> None:
+    order = "<" if protocol == "2.0" else ">"
     async with ours() as host:
         url = f"local:{folder}/feed" if transport == "local" else "tcp://127.0.0.1:0"
-        address, _ = await host.ask("serve", url=url, objects={"feed": "Feed"})
-        await pour(address, struct.pack("<I", LENGTHS[0]), STREAM)  # so that everything is imported
+        address, _ = await host.ask("serve", url=f"{url}?protocol={protocol}", objects={"feed": "Feed"})
+        address = address.partition("?")[0]
+        await pour(address, struct.pack(order + "I", LENGTHS[0]), STREAM)  # so that everything is imported
         before = await memory(host)
         for length in LENGTHS:
-            taken = await pour(address, struct.pack("<I", length), STREAM)
+            taken = await pour(address, struct.pack(order + "I", length), STREAM)
             figure(f"taken of a frame of {length} bytes", taken / KIB, "KiB", at_most=IN_BUFFERS / KIB)
         figure("growth of the host", await memory(host) - before, "MiB", at_most=GROWTH)
         assert (await host.ask("refusals"))["protocol"] == 1 + len(LENGTHS)
@@ -106,9 +109,7 @@ async def test_a_replica_leaves_a_host_that_declares_too_much(folder: Path, figu
 
     server = await asyncio.start_unix_server(hostile, folder / "host")
     async with server, ours() as caller:
-        connecting = asyncio.ensure_future(
-            caller.ask("connect", url=f"local:{folder}/host", name="feed", cls="Feed")
-        )
+        connecting = asyncio.ensure_future(caller.ask("connect", url=f"local:{folder}/host", name="feed", cls="Feed"))
         taken = await attempts.get()
         before = await memory(caller)
         for _ in range(8):

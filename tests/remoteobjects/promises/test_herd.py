@@ -27,9 +27,7 @@ async def test_a_herd_of_replicas_is_back_within_seconds(folder: Path, figure: F
         host = await stack.enter_async_context(ours("uvloop"))
         url, _ = await host.ask("serve", url=url, objects={"plant": "Plant"}, limits=ROOM)
         herd = [await stack.enter_async_context(ours()) for _ in range(PROCESSES)]
-        await asyncio.gather(
-            *(each.ask("connect", url=url, name="plant", cls="Plant", count=EACH) for each in herd)
-        )
+        await asyncio.gather(*(each.ask("connect", url=url, name="plant", cls="Plant", count=EACH) for each in herd))
         assert await host.ask("links") == PROCESSES * EACH
         successor = await stack.enter_async_context(ours("uvloop"))
         await host.kill()
@@ -40,8 +38,7 @@ async def test_a_herd_of_replicas_is_back_within_seconds(folder: Path, figure: F
         _, up = await successor.ask("serve", url=url, objects={"plant": "Plant"}, limits=ROOM)
         valid: list[float] = []
         for each in herd:
-            for _ in range(EACH):
-                valid.append((await each.hear("state", state="VALID"))["at"] - up)
+            valid += [(await each.hear("state", state="VALID"))["at"] - up for _ in range(EACH)]
         _, used_then = await successor.ask("memory")
         refusals = await successor.ask("refusals")
         assert await successor.ask("links") == PROCESSES * EACH

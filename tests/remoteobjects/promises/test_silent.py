@@ -25,7 +25,7 @@ from tests.harness import SOAK
 from tests.programs import Program
 from tests.remoteobjects.promises.conftest import Figures
 from tests.remoteobjects.promises.machinery import ours
-from tests.remoteobjects.promises.things import Plant
+from tests.remoteobjects.promises.things import Plant, later
 
 pytestmark = pytest.mark.usefixtures("cheap_derivations")
 
@@ -114,14 +114,6 @@ async def accepted(wire: str | RemoteObjects) -> float:
     async with connect(wire, "plant", Plant, timeout=5.0) as plant:
         assert await plant.add(2, 3) == 5
         return loop.time() - begun
-
-
-async def later(seconds: float) -> None:
-    """Wait until so much time has passed: what is tested is what a host does with it."""
-    loop = asyncio.get_running_loop()
-    passed = loop.create_future()
-    loop.call_later(seconds, passed.set_result, None)
-    await passed
 
 
 @pytest.mark.timeout(60)

@@ -79,7 +79,7 @@ async def test_a_name_cannot_be_opened_by_another_user(open_folder: Path, figure
             refused += 1
         async with connect(address, "plant", Plant) as plant:
             assert await plant.add(1, 2) == 3
-    figure("mode of the socket, octal", int(oct(mode)[2:]), at_most=600)
+    figure("mode of the socket, octal", int(f"{mode:o}"), at_most=600)
     figure("connections of another user that the kernel refused, of 20", refused)
 
 

@@ -30,17 +30,17 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Enumeration:
-    """An enum of `size` bytes that is something else in containers: `streamed`.
+    """An enum of `size` bytes for which repc of Qt 5 has generated stream operators: `streamed_by_qt_5`.
 
-    repc of Qt 5 generates operators that stream an enum as the narrowest integer that holds all its keys.
+    They count in containers, before version 20. Anywhere else an enum is a signed integer of its size.
     """
 
     size: int
-    streamed: Integer
+    streamed_by_qt_5: Integer
 
     @classmethod
-    def of_repc_5(cls, numbers: Collection[int], size: int = 4) -> Enumeration:
-        """The enum with keys of these *numbers* that repc of Qt 5 has generated, which it widens one number early."""
+    def of_repc(cls, numbers: Collection[int], size: int = 4) -> Enumeration:
+        """The enum with keys of these *numbers*: the narrowest integer that holds all, widened one number early."""
         largest = max((abs(number) for number in numbers), default=0)
         if any(number < 0 for number in numbers):
             return cls(size, "i8" if largest < 0x7F else "i16" if largest < 0x7FFF else "i32")
@@ -61,18 +61,19 @@ UserTypes = Mapping[str, Layout]
 
 NO_TYPES: Final[UserTypes] = MappingProxyType({})
 
-_INT: Final = Enumeration(4, "i32")
-_ENUMS: Final = {1: Enumeration(1, "i8"), 2: Enumeration(2, "i16"), 8: Enumeration(8, "i64")}
+_KINDS: Final[dict[int, Integer]] = {1: "i8", 2: "i16", 8: "i64"}
 
 
-def enumeration(wanted: TypeName, types: UserTypes) -> Enumeration | None:
-    """What is known about an enum or the flags of one; None if the type is neither."""
+def enumeration(wanted: TypeName, types: UserTypes, version: int) -> tuple[int, Integer] | None:
+    """The size of an enum, or of the flags of one, and what it is in a container; None if the type is neither."""
     name, arguments = wanted
-    if name == FLAGS and len(arguments) == 1:
-        found = types.get(arguments[0].name)
-        return _ENUMS.get(found if isinstance(found, int) else 4, _INT)  # flags have no operators of their own
-    found = None if arguments else types.get(name)
-    return _ENUMS.get(found, _INT) if isinstance(found, int) else found if isinstance(found, Enumeration) else None
+    is_flags = name == FLAGS and len(arguments) == 1
+    found = types.get(arguments[0].name, 4) if is_flags else None if arguments else types.get(name)
+    if isinstance(found, Enumeration):
+        if version < 20 and not is_flags:
+            return found.size, found.streamed_by_qt_5
+        found = found.size
+    return (found, _KINDS.get(found, "i32")) if isinstance(found, int) else None
 
 
 def record(*members: tuple[str, str]) -> Streamed:

@@ -22,7 +22,7 @@ FLAGS: Final = "QFlags"
 ALIASES: Final = {"QIntHash": "QHash<int,QByteArray>"}
 """Names that Qt 5 registers for containers."""
 
-QT_GADGETS: Final = frozenset({"QCborValue", "QEasingCurve", "QKeySequence", "QLocale"})
+QT_GADGETS: Final = frozenset({"QCborValue", "QEasingCurve", "QImage", "QKeySequence", "QLocale"})
 """Types of `CORE` that are gadgets to Qt 6, which matters to Remote Objects when they are in a container."""
 
 CORE: Final[dict[str, TypeId]] = {
@@ -99,6 +99,20 @@ CORE: Final[dict[str, TypeId]] = {
     "QVector3D": TypeId.QVECTOR3D,
     "QVector4D": TypeId.QVECTOR4D,
     "QQuaternion": TypeId.QQUATERNION,
+    "QFont": TypeId.QFONT,
+    "QPixmap": TypeId.QPIXMAP,
+    "QBrush": TypeId.QBRUSH,
+    "QPalette": TypeId.QPALETTE,
+    "QIcon": TypeId.QICON,
+    "QImage": TypeId.QIMAGE,
+    "QRegion": TypeId.QREGION,
+    "QBitmap": TypeId.QBITMAP,
+    "QCursor": TypeId.QCURSOR,
+    "QPen": TypeId.QPEN,
+    "QTextLength": TypeId.QTEXT_LENGTH,
+    "QTextFormat": TypeId.QTEXT_FORMAT,
+    "QColorSpace": TypeId.QCOLOR_SPACE,
+    "QSizePolicy": TypeId.QSIZE_POLICY,
     "QVariant": TypeId.QVARIANT,
     "QVariantList": TypeId.QVARIANT_LIST,
     "QVariantMap": TypeId.QVARIANT_MAP,

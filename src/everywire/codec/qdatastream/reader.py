@@ -27,8 +27,8 @@ T = TypeVar("T")
 MAX_DEPTH: Final = 64
 """How many lists, maps, structures and variants may be inside each other."""
 
-MAX_COLLISIONS: Final = 1000
-"""How many keys of a map may share their hash with another one."""
+MAX_COLLISIONS: Final = 100
+"""How many keys of a map may share their hash with others."""
 
 PICKLE: Final = "PySide::PyObjectWrapper"
 """A Python object that PySide could not map, as a pickle: nothing that anybody should open."""
@@ -105,19 +105,23 @@ class Reader(ByteReader):
 
     def _read_parsed(self, wanted: TypeName) -> object:
         name, arguments = wanted
-        enum = enumeration(wanted, self._types)
+        enum = enumeration(wanted, self._types, self.version)
         if enum is not None:
-            return self.read_int(enum.streamed)
+            return self.read_int(enum[1])
         if not arguments:
             return self._read_plain(name)
         if name in LISTS and len(arguments) == 1:
-            return self._nested(lambda: self.read_items(lambda: self._read_parsed(arguments[0])))
+            return self._nested(lambda: self.read_items(self._reader_of(arguments[0])))
         if name in MAPS and len(arguments) == 2:
-            read_key, read_value = (partial(self._read_parsed, argument) for argument in arguments)
+            read_key, read_value = map(self._reader_of, arguments)
             return self._nested(lambda: self._read_map(read_key, read_value))
         if name in PAIRS and len(arguments) == 2:
             return self._nested(lambda: tuple(self._read_parsed(argument) for argument in arguments))
         raise UnknownUserType(name)
+
+    def _reader_of(self, wanted: TypeName) -> Callable[[], object]:
+        codec = None if wanted.arguments else VALUES.get(CORE.get(wanted.name, TypeId.USER))
+        return partial(self._read_parsed, wanted) if codec is None else partial(codec.read, self)
 
     def _read_plain(self, name: str) -> object:
         if name in CORE:
@@ -142,9 +146,8 @@ class Reader(ByteReader):
     def _read_map(self, read_key: Callable[[], object], read_value: Callable[[], object]) -> dict[object, object]:
         pairs = self.read_items(lambda: (read_key(), read_value()))
         try:
-            # Hashes of UUIDs, pairs and points are no secret: thousands of different keys can be made that share one.
-            if len(pairs) > MAX_COLLISIONS and len(pairs) - len({hash(key) for key, _ in pairs}) > MAX_COLLISIONS:
-                raise RemoteProtocolError(f"a map of {len(pairs)} entries whose keys have been made to collide")
+            if len(pairs) - len({hash(key) for key, _ in pairs}) > MAX_COLLISIONS:
+                _refuse_collisions(pairs)
             return dict(pairs)
         except TypeError as error:  # a list, for example, cannot be a key of a dict
             raise RemoteProtocolError(f"a map with keys that Python cannot look up: {error}") from error
@@ -206,6 +209,21 @@ class Reader(ByteReader):
             return Opaque(type_name, self.taken_since(start))
         inner.expect_end()
         return value
+
+
+def _refuse_collisions(pairs: list[tuple[object, object]]) -> None:
+    """Raise if too many different keys share a hash, which makes a dict slow.
+
+    Hashes of UUIDs, pairs and points are no secret, so that a peer can think up as many of one hash as it likes.
+    """
+    firsts: dict[int, object] = {}
+    others: set[object] = set()
+    for key, _ in pairs:
+        first = firsts.setdefault(hash(key), key)
+        if first is not key and first != key:
+            others.add(key)
+        if len(others) > MAX_COLLISIONS:
+            raise RemoteProtocolError(f"a map of {len(pairs)} entries whose keys have been made to collide")
 
 
 _SPECIAL: Final[dict[str, Callable[[Reader], object]]] = {

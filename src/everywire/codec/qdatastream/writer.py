@@ -1,16 +1,11 @@
-"""Writing QVariants: the natural type for a Python value, or the exact type that the caller asks for."""
+"""Writing QVariants: of the natural type of a Python value, or of the exact type that the caller asks for."""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
-from typing import Any, Final, cast
-from uuid import UUID
-
-import msgspec
+from typing import Any, Final
 
 from everywire.codec.qdatastream.layouts import NO_TYPES, Streamed, UserTypes, enumeration, members_of
 from everywire.codec.qdatastream.names import (
@@ -26,25 +21,12 @@ from everywire.codec.qdatastream.names import (
     number_on_wire,
     parse_type_name,
 )
+from everywire.codec.qdatastream.natural import natural_type, plain_value, type_of_exactly
 from everywire.codec.qdatastream.reader import MAX_DEPTH, PICKLE
 from everywire.codec.qdatastream.stream import DEFAULT_VERSION, ByteWriter, Integer, Order, as_data, expect
-from everywire.codec.qdatastream.types import ObjectReference, Typed, TypeId, UserTyped, Value
-from everywire.codec.qdatastream.values import TYPE_OF_VALUE, VALUES
+from everywire.codec.qdatastream.types import ObjectReference, Typed, TypeId, UserTyped
+from everywire.codec.qdatastream.values import VALUES
 from everywire.errors import ModelError
-
-_TYPE_OF_CLASS: Final[tuple[tuple[type, TypeId], ...]] = (
-    (bool, TypeId.BOOL),  # before int, whose subclass it is
-    (float, TypeId.DOUBLE),
-    (str, TypeId.QSTRING),
-    (bytes, TypeId.QBYTE_ARRAY),
-    (bytearray, TypeId.QBYTE_ARRAY),
-    (memoryview, TypeId.QBYTE_ARRAY),
-    (dict, TypeId.QVARIANT_MAP),
-    (datetime, TypeId.QDATE_TIME),  # before date, whose subclass it is
-    (date, TypeId.QDATE),
-    (time, TypeId.QTIME),
-    (UUID, TypeId.QUUID),
-)
 
 
 class Writer(ByteWriter):
@@ -73,6 +55,10 @@ class Writer(ByteWriter):
         None is an invalid QVariant. Enums and flags travel as int, timedelta as qlonglong milliseconds, dataclasses
         and msgspec structs as QVariantMap of their fields.
         """
+        type_id = type_of_exactly(value)
+        if type_id is not None:
+            self.write_variant_as(type_id, value)
+            return
         match value:
             case None:
                 self.write_int("u32", TypeId.INVALID)
@@ -87,7 +73,7 @@ class Writer(ByteWriter):
             case timedelta():
                 self.write_variant_as(TypeId.LONG_LONG, value // timedelta(milliseconds=1))
             case _:
-                plain = _plain(value)
+                plain = plain_value(value)
                 self.write_variant_as(natural_type(plain), plain)
 
     def write_variant_as(self, type_id: TypeId, value: object) -> None:
@@ -155,12 +141,12 @@ class Writer(ByteWriter):
         An enum is an integer here too. Qt 6 writes its name, which only peers with the same class of the same name can
         read, and Qt 5 writes what nobody can read.
         """
-        if isinstance(value, Typed) and value.type == "QVariant":
-            self._write_inner(value.value)
-        elif isinstance(value, Typed) and isinstance(value.type, str):
-            self._write_variant_of(*self._name(value.type), value.value)
-        else:
+        if not isinstance(value, Typed) or isinstance(value.type, TypeId):
             self.write_variant(value)
+        elif value.type == "QVariant":
+            self._write_inner(value.value)
+        else:
+            self._write_variant_of(*self._name(value.type), value.value)
 
     def _name(self, type_name: str) -> tuple[str, TypeName]:
         """What the head of a QVariant calls the type, and what the type is."""
@@ -173,12 +159,12 @@ class Writer(ByteWriter):
         return type_name if is_alias_of_qt_5 else name_on_wire(wanted, self.version), wanted
 
     def _write_variant_of(self, name: str, wanted: TypeName, value: object) -> None:
-        number, enumerated = CORE.get(name), enumeration(wanted, self._types)
+        number, enum_type = CORE.get(name), enumeration(wanted, self._types, self.version)
         if number is not None:
             self.write_variant_as(number, value)
-        elif enumerated is not None:
+        elif enum_type is not None:
             byte = TypeId.SIGNED_CHAR if self.version >= 20 else TypeId.CHAR
-            number = byte if enumerated.size == 1 else TypeId.SHORT if enumerated.size == 2 else TypeId.INT
+            number = byte if enum_type[0] == 1 else TypeId.SHORT if enum_type[0] == 2 else TypeId.INT
             self.write_variant_as(number, _enum_value(value, _SIGNED[number]))
         else:
             self._write_user_head(name)
@@ -193,7 +179,7 @@ class Writer(ByteWriter):
 
     def _write_parsed(self, wanted: TypeName, value: Any) -> None:
         name, arguments = wanted
-        each = [partial(self._write_parsed, argument) for argument in arguments]
+        each = [self._writer_of(argument) for argument in arguments]
         if not each or name == FLAGS:
             self._write_plain(wanted, value)
         elif name in LISTS and len(each) == 1:
@@ -209,14 +195,18 @@ class Writer(ByteWriter):
         else:
             raise _unknown(name)
 
+    def _writer_of(self, wanted: TypeName) -> Callable[[Any], None]:
+        codec = None if wanted.arguments else VALUES.get(CORE.get(wanted.name, TypeId.USER))
+        return partial(self._write_parsed, wanted) if codec is None else partial(codec.write, self)
+
     def _write_plain(self, wanted: TypeName, value: Any) -> None:
-        name, enumerated = wanted.name, enumeration(wanted, self._types)
+        name, enum_type = wanted.name, enumeration(wanted, self._types, self.version)
         layout = self._types.get(name)
         match layout:
             case _ if name in CORE:
                 self.write_as(CORE[name], value)
-            case _ if enumerated is not None:
-                self.write_int(enumerated.streamed, _enum_value(value, enumerated.streamed))
+            case _ if enum_type is not None:
+                self.write_int(enum_type[1], _enum_value(value, enum_type[1]))
             case str():
                 self._nested(lambda: self.write_named(layout, value))
             case Streamed():
@@ -227,7 +217,7 @@ class Writer(ByteWriter):
                 raise _unknown(name)
 
     def _write_gadget(self, name: str, layout: tuple[tuple[str, str], ...], value: object) -> None:
-        members = members_of(_plain(value), tuple(member for member, _ in layout), name)
+        members = members_of(plain_value(value), tuple(member for member, _ in layout), name)
         for (_, type_name), member in zip(layout, members, strict=True):
             self.write_variant_named(type_name, member)
 
@@ -289,60 +279,14 @@ _SIGNED: Final[dict[TypeId, Integer]] = {
 }
 
 
-def natural_type(value: object) -> TypeId:
-    """The type that a plain Python value travels as when nobody asks for another.
-
-    int is int, qlonglong or qulonglong, whichever is the first to hold it; a list of nothing but text is QStringList.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _type_of_int(value)
-    if isinstance(value, (list, tuple)):
-        items = cast("Sequence[object]", value)
-        is_text = bool(items) and all(isinstance(item, str) and not isinstance(item, enum.Enum) for item in items)
-        return TypeId.QSTRING_LIST if is_text else TypeId.QVARIANT_LIST
-    if isinstance(value, Value) and type(value) in TYPE_OF_VALUE:
-        return TYPE_OF_VALUE[type(value)]
-    for cls, type_id in _TYPE_OF_CLASS:
-        if isinstance(value, cls):
-            return type_id
-    raise ModelError(f"a value of type {type(value).__qualname__} cannot be sent as a QVariant")
-
-
 def _unknown(name: str) -> ModelError:
     return ModelError(f"{name!r} cannot be sent by name; give its layout in `types`, or its bytes as a UserTyped")
 
 
 def _enum_value(value: object, kind: Integer) -> int:
     """The number of an enum; one that only an unsigned integer of this width could hold goes as the same bits."""
-    number = _plain(value)
+    number = plain_value(value)
     if isinstance(number, bool) or not isinstance(number, int):
         raise ModelError(f"a value of type {type(value).__qualname__} cannot be sent as an enum")
     bits = int(kind[1:])
     return number - 2**bits if kind[0] == "i" and 2 ** (bits - 1) <= number < 2**bits else number
-
-
-def _type_of_int(value: int) -> TypeId:
-    if -(2**31) <= value < 2**31:
-        return TypeId.INT
-    if -(2**63) <= value < 2**63:
-        return TypeId.LONG_LONG
-    if 0 <= value < 2**64:
-        return TypeId.ULONG_LONG
-    raise ModelError(f"an int of {value.bit_length()} bits cannot be sent as a QVariant, 64 is the most")
-
-
-def _plain(value: object) -> object:
-    """Enums and structures as what they travel as; everything else as it is."""
-    match value:
-        case enum.Enum():
-            if not isinstance(value.value, int):
-                raise ModelError(f"{value!r} cannot be sent as a QVariant: the value of an enum must be an int")
-            return int(value.value)
-        case Value():
-            return value
-        case msgspec.Struct():
-            return {name: getattr(value, name) for name in value.__struct_fields__}
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        case _:
-            return value

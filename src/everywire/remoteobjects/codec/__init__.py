@@ -19,6 +19,7 @@ from everywire.remoteobjects.codec.definition import (
 )
 from everywire.remoteobjects.codec.dialect import DIALECTS, QTRO_1_2, QTRO_1_3, QTRO_2_0, Dialect
 from everywire.remoteobjects.codec.packets import (
+    ADAPTER,
     AddObject,
     CallKind,
     Handshake,
@@ -39,6 +40,7 @@ from everywire.remoteobjects.codec.packets import (
 )
 
 __all__ = (
+    "ADAPTER",
     "DIALECTS",
     "QTRO_1_2",
     "QTRO_1_3",

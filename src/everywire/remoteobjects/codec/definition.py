@@ -5,13 +5,17 @@ The order of signals, methods and properties is their number on the wire.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from everywire.codec.qdatastream import DEFAULT_VERSION, Reader, UserTypes, Writer
+from everywire.codec.qdatastream import DEFAULT_VERSION, Enumeration, Layout, Reader, UserTypes, Writer
 from everywire.codec.qdatastream.stream import Buffer, Order, as_data, as_text
+
+_BETWEEN_NAMES: Final = re.compile(r"[^\w:]+")
 
 QT_ENUM_SIZE: Final = 4
 """All enums of the Qt namespace are int."""
@@ -73,17 +77,41 @@ class ClassDefinition(msgspec.Struct, frozen=True, gc=False):
     properties: tuple[PropertyDef, ...] = ()
 
     def user_types(self) -> UserTypes:
-        """The enums and gadgets by C++ name, as `Reader` and `decode_packet` take them."""
-        types: dict[str, int | tuple[tuple[str, str], ...]] = dict.fromkeys(self.qt_enums, QT_ENUM_SIZE)
+        """The enums and gadgets by C++ name, as `Reader` and `decode_packet` take them.
+
+        An enum of a class that repc has generated is `Demo::Mode` in signatures. In the values of a source it is
+        `DemoSource::Mode`, in those of a replica `DemoReplica::Mode`, where its name occurs at all: in containers.
+        A class that a person has written does not say its own name, but what it declares may say that of its enums.
+        """
+        types: dict[str, Layout] = dict.fromkeys(self.qt_enums, QT_ENUM_SIZE)
         for enum in self.enums:
-            types[enum.name] = enum.size
+            types[enum.name] = layout = _enum_layout(enum, of_repc=bool(self.type_name))
             if self.type_name:
-                types[f"{self.type_name}::{enum.name}"] = enum.size
+                types.update({f"{self.type_name}{role}::{enum.name}": layout for role in ("", "Source", "Replica")})
         for gadget in self.gadgets:
-            types.update({f"{gadget.name}::{enum.name}": enum.size for enum in gadget.enums})
+            for enum in gadget.enums:
+                # repc puts each enum outside of a class into a gadget of its own.
+                of_repc = not gadget.properties and gadget.name == f"{enum.name}Enum"
+                types[f"{gadget.name}::{enum.name}"] = _enum_layout(enum, of_repc=of_repc)
             if gadget.properties:
                 types[gadget.name] = gadget.properties
+        for word in self._words():
+            last = word.rpartition("::")[2]
+            if last != word and last in types:
+                types.setdefault(word, types[last])
         return types
+
+    def _words(self) -> Iterator[str]:
+        """Every name of a type in the declarations."""
+        yield from (word for prop in self.properties for word in _BETWEEN_NAMES.split(prop.type_name))
+        yield from (word for signal in self.signals for word in _BETWEEN_NAMES.split(signal.signature))
+        for method in self.methods:
+            yield from _BETWEEN_NAMES.split(method.return_type)
+            yield from _BETWEEN_NAMES.split(method.signature)
+
+
+def _enum_layout(enum: EnumDef, *, of_repc: bool) -> Layout:
+    return Enumeration.of_repc([number for _, number in enum.keys], enum.size) if of_repc else enum.size
 
 
 def encode_definition(definition: ClassDefinition, *, order: Order = ">", version: int = DEFAULT_VERSION) -> bytes:

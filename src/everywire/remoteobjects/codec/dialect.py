@@ -55,6 +55,11 @@ class Dialect(msgspec.Struct, frozen=True, gc=False):
         return self.version < 20
 
     @property
+    def nested(self) -> Dialect:
+        """What streams inside values are written in."""
+        return _NESTED[self.protocol]
+
+    @property
     def numbers(self) -> Numbers:
         """How the numbers of its frames are packed."""
         return _NUMBERS[self.order]
@@ -66,5 +71,10 @@ QTRO_1_3: Final = Dialect("QtRO 1.3", ">", 18, 19)
 """Qt 5.12.4 to 5.15."""
 QTRO_1_2: Final = Dialect("QtRO 1.2", ">", 18, 18)
 """Qt 5.12.0 to 5.12.3."""
+
+_NESTED: Final = {
+    dialect.protocol: Dialect(dialect.protocol, ">", dialect.nested_version, dialect.nested_version)
+    for dialect in (QTRO_2_0, QTRO_1_3, QTRO_1_2)
+}
 
 DIALECTS: Final = {dialect.protocol: dialect for dialect in (QTRO_2_0, QTRO_1_3, QTRO_1_2)}

@@ -109,6 +109,10 @@ class PropertyChange(msgspec.Struct, frozen=True, gc=False):
     value: object
 
 
+ADAPTER: Final = "QAbstractItemModelAdapter"
+"""What a host's list calls the class of every item model."""
+
+
 class ObjectInfo(msgspec.Struct, frozen=True, gc=False):
     """One object of an `ObjectList`; type and signature are None when the host has none to tell."""
 

@@ -7,7 +7,7 @@ reference brings its values, and to dynamic listeners its class.
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import Any, Final
 
 from everywire.codec.qdatastream import NO_TYPES, ObjectReference, Reader, UserTypes, Writer
 from everywire.remoteobjects.codec.definition import (
@@ -60,7 +60,7 @@ def class_in(reference: ObjectReference, dialect: Dialect) -> ClassDefinition | 
     return decode_definition(reference.definition, version=dialect.nested_version)
 
 
-def values_in(reference: ObjectReference, dialect: Dialect, types: UserTypes) -> tuple[object, ...]:
+def values_in(reference: ObjectReference, dialect: Dialect, types: UserTypes) -> tuple[Any, ...]:
     """Return the values of a child's properties; raise RemoteProtocolError, of a null reference too."""
     reader = Reader(reference.parameters or b"", order=">", version=dialect.nested_version, types=types)
     values = tuple(reader.read_items(reader.read_variant))

@@ -6,9 +6,9 @@ an entry came or went; three methods, to add an entry, to remove one, and to rem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -70,9 +70,10 @@ def read_location(value: object) -> Location | None:
 
 def read_table(value: object) -> dict[str, Location] | None:
     """Return the entries of the registry's property, by name; None when it is something else."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
-    found = [read_location(item) for item in value.items()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    entries = cast("dict[object, object]", value)
+    found = [read_location(item) for item in entries.items()]
     known = {location.name: location for location in found if location is not None}
     return known if len(known) == len(found) else None
 

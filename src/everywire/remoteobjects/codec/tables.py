@@ -17,9 +17,8 @@ from everywire.codec.qdatastream import Reader, Size, Streamed, UserTyped, UserT
 from everywire.errors import RemoteProtocolError
 from everywire.remoteobjects.codec.definition import ClassDefinition, MethodDef, PropertyDef, SignalDef
 from everywire.remoteobjects.codec.dialect import Dialect
+from everywire.remoteobjects.codec.packets import ADAPTER
 
-ADAPTER: Final = "QAbstractItemModelAdapter"
-"""What a host's list calls the class of every model."""
 MOST_DEEP: Final = 64
 """Levels of a tree in one answer, and in the place of a cell."""
 
@@ -102,7 +101,11 @@ QT_6_5: Final = Names(
     "QList<Qt::Orientation>",
 )
 ANY_QT_6: Final = Names(
-    "QtPrivate::IndexList", "QtPrivate::DataEntries", "QtPrivate::MetaAndDataEntries", "QList<int>", "QList<Qt::Orientation>"
+    "QtPrivate::IndexList",
+    "QtPrivate::DataEntries",
+    "QtPrivate::MetaAndDataEntries",
+    "QList<int>",
+    "QList<Qt::Orientation>",
 )
 """What every host of Qt 6 understands."""
 
@@ -214,6 +217,7 @@ TABLE_TYPES: Final[UserTypes] = MappingProxyType({
     "MetaAndDataEntries": _SNAPSHOT,
     "QtPrivate::MetaAndDataEntries": _SNAPSHOT,
     "Qt::Orientation": 4,
+    "QItemSelectionModel::SelectionFlags": 4,
 })  # fmt: skip
 """What a stream must know to read models, whatever the peer calls them."""
 

@@ -18,9 +18,11 @@ def announce(url: str, node: Node) -> None:
 
 def retract(url: str, node: Node) -> None:
     """Note that *node* is not at *url* any more."""
-    _HERE[url].remove(node)
-    if not _HERE[url]:
-        del _HERE[url]
+    nodes = _HERE.get(url, [])
+    if node in nodes:
+        nodes.remove(node)
+    if not nodes:
+        _HERE.pop(url, None)
 
 
 def came_from_a_proxy(location: Location) -> bool:

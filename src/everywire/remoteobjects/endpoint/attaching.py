@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from everywire.codec.qdatastream import Reader
 from everywire.errors import ModelError, RemoteProtocolError
@@ -12,6 +12,9 @@ from everywire.remoteobjects.codec import Dialect, Init, InitDynamic, ObjectInfo
 from everywire.remoteobjects.engine import Skipped
 from everywire.remoteobjects.rep.signature import signature_of
 from everywire.remoteobjects.wire.layout import Layout, layout_in, layout_of, read_definition_of
+
+NOTHING_OFFERED: Final = Contract(""), Layout()
+"""What a model tells of itself: every peer knows it."""
 
 
 def described(name: str, data: Any) -> Contract:

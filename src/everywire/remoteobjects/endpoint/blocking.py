@@ -19,7 +19,7 @@ from everywire.errors import Code, EverywireError, Fault, LinkError, RemoteProto
 from everywire.remoteobjects.codec.extension import Method
 from everywire.remoteobjects.endpoint.attaching import described
 from everywire.remoteobjects.endpoint.blocking_link import BlockingLink
-from everywire.remoteobjects.wire.replicating import Channel
+from everywire.remoteobjects.wire.replicating import Channel, channel_class
 from everywire.runtime.blocking import (
     LONGEST_WAIT,
     BlockingCall,
@@ -34,6 +34,7 @@ from everywire.runtime.credentials import wanted
 from everywire.runtime.replica import ReplicaState
 from everywire.runtime.rhythm import LOCKED_OUT, is_locked_out, is_near, pause
 from everywire.transport.blocking import CLOSED, TICK, Dialer, Wish
+from everywire.transport.heartbeat import IDLE
 
 if TYPE_CHECKING:
     from everywire.runtime.credentials import Credential
@@ -58,7 +59,14 @@ class BlockingSession:
     """One replica's pump."""
 
     def __init__(
-        self, address: Address, credential: Credential, replica: PumpedReplica, limits: Limits, *, patient: bool
+        self,
+        address: Address,
+        credential: Credential,
+        replica: PumpedReplica,
+        limits: Limits,
+        *,
+        patient: bool,
+        heartbeat: float = IDLE,
     ) -> None:
         self.owner = get_ident()
         self.replica = replica
@@ -68,6 +76,7 @@ class BlockingSession:
         """Attempts in a row that did not make the replica valid."""
         self._address, self._credential, self._limits, self._patient = address, credential, limits, patient
         self._dialer = Dialer(address, limits.handshake)
+        self._heartbeat = heartbeat
         self._near = is_near(str(address))
         self._clock = Clock()
         self._tasks = workplace.tasks
@@ -294,7 +303,7 @@ class BlockingSession:
 
     def _live(self) -> Steps:
         stream = yield from self._dialer.dial(fresh=self._may_wait)
-        link = self._link = BlockingLink(self, stream, self._limits, self._clock)
+        link = self._link = BlockingLink(self, stream, self._limits, self._clock, heartbeat=self._heartbeat)
         end = time.monotonic() + self._limits.handshake
         yield from self._until(lambda: link.heard_hello and (link.objects is not None or link.login_first), end)
         if link.login_first:
@@ -351,7 +360,7 @@ class BlockingSession:
                     raise self.replica.not_offered(link.objects or ())
                 yield from self._until(lambda: name in (link.objects or ()))
             contract = None
-            if link.extended:
+            if link.extended and not link.shows_model(name):
                 contract = described(name, (yield from self._answer(link, Method.CONTRACT, name)))
             attaching = link.attach(contract)
             link.flush()
@@ -360,9 +369,16 @@ class BlockingSession:
             if attaching.error is not None:
                 raise attaching.error
             if attaching.done:
+                link.heart.start()
                 self._patient = self._was_valid = True
                 self.failures = 0
                 return
+
+    def channel_for(self, *, is_model: bool) -> Channel:
+        """Return the channel for what the host shows under the replica's name."""
+        if self.channel.is_model != is_model:
+            self.channel = self.replica.channel = channel_class(is_model=is_model)(self.replica, self._failed, BlockingCall)
+        return self.channel
 
     # Private: losses.
 
@@ -381,12 +397,7 @@ class BlockingSession:
         refused = self.failures > 1 and is_locked_out(reason)  # the first attempt after a loss is made at once
         self._try_at = time.monotonic() + (LOCKED_OUT if refused else pause(self.failures, near=self._near))
         self._cut(Fault(Code.UNAVAILABLE, f"the link was lost: {reason}"))
-        state = self.replica.state
-        if state in (ReplicaState.VALID, ReplicaState.SUSPECT):
-            state = ReplicaState.SUSPECT
-        elif state is ReplicaState.SIGNATURE_MISMATCH:
-            state = ReplicaState.UNINITIALIZED
-        self.replica.become(state, reason)
+        self.replica.become_lost(reason)
 
     def _before_greeting(self, reason: Exception) -> Exception:
         """Return why a link ended whose host never got as far as to show its objects."""

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
-from everywire.errors import Code, EverywireError, Fault, RemoteProtocolError
+from everywire.errors import Code, EverywireError, Fault, LinkError, RemoteProtocolError
 from everywire.model import Contract, Member
 from everywire.remoteobjects.codec import (
+    ADAPTER,
     AddObject,
     Handshake,
     Init,
@@ -44,8 +45,9 @@ from everywire.remoteobjects.codec.extension import (
     fault_of_code,
     read_told,
 )
-from everywire.remoteobjects.endpoint.attaching import generated, offered_in, unreadable_object
+from everywire.remoteobjects.endpoint.attaching import NOTHING_OFFERED, generated, offered_in, unreadable_object
 from everywire.remoteobjects.endpoint.incoming import Incoming
+from everywire.remoteobjects.endpoint.silence import excuses
 from everywire.remoteobjects.engine import (
     LONGEST_NAME,
     MOST_LISTED,
@@ -69,6 +71,7 @@ from everywire.runtime.incoming import WINDOW
 from everywire.runtime.limits import Limits
 from everywire.runtime.outbox import LARGE, TURN_FRAMES
 from everywire.transport.blocking import BlockingStream
+from everywire.transport.heartbeat import Heartbeat, silent
 
 if TYPE_CHECKING:
     from everywire.remoteobjects.endpoint.blocking import BlockingSession
@@ -79,7 +82,9 @@ log: Final = logging.getLogger("everywire.remoteobjects")
 class BlockingLink:
     """One connection; see `wire.replicating.Link`."""
 
-    def __init__(self, session: BlockingSession, stream: BlockingStream, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, session: BlockingSession, stream: BlockingStream, limits: Limits, clock: Clock, *, heartbeat: float
+    ) -> None:
         self.loop, self.stream = session, stream
         self.engine = Engine(host=False, max_frame=limits.frame, careful=self._careful)
         self.extended = self.login_first = self.heard_hello = False
@@ -93,6 +98,7 @@ class BlockingLink:
         self._channel: Channel = session.channel
         self.limits = limits
         self._deadlines = Deadlines(clock)
+        self.heart = Heartbeat(clock.call_later, heartbeat, ask=self._ask_alive, dead=_dead, excused=self._excused)
         self._asked = Asked(self)
         self._rest: Iterator[Any] | None = None
         """The events of a chunk that are not handled yet, while one of them is."""
@@ -206,6 +212,7 @@ class BlockingLink:
 
     def receive(self, data: bytes) -> None:
         """Take one chunk; raises RemoteProtocolError when the host broke the protocol."""
+        self.heart.heard = True
         events = self.engine.receive_data(data)
         before, self._rest = self._rest, iter(events)
         try:
@@ -216,16 +223,26 @@ class BlockingLink:
 
     def attach(self, contract: Contract | None) -> Attaching:
         """Ask for the object; the channel is bound within the event of its values."""
-        name, wanted = self._channel.replica.name, self._channel.wanted
+        name = self._channel.replica.name
         info = (self.objects or {}).get(name)
-        exact = not self.extended and generated(wanted, info, self.engine.dialect)
+        self._channel = self.loop.channel_for(is_model=self.shows_model(name))
+        is_model, wanted = self._channel.is_model, self._channel.wanted
+        exact = not (self.extended or is_model) and generated(wanted, info, self.engine.dialect)
         self.attaching = attaching = Attaching(wanted if exact else contract, exact=exact)
-        self.put(AddObject(name, dynamic=not exact))
+        if exact and wanted is not None:
+            self.engine.types = user_types(wanted)  # before the values come, which do not say it
+        self.put(AddObject(name, dynamic=not (exact or is_model)))
         return attaching
+
+    def shows_model(self, name: str) -> bool:
+        """Return whether the object *name* is one of Qt's item models, which every peer knows."""
+        info = (self.objects or {}).get(name)
+        return info is not None and info.type_name == ADAPTER
 
     def end(self, fault: Fault) -> None:
         """The link is gone: whoever waits hears why."""
         self.ended = True
+        self.heart.stop()
         self._deadlines.close()
         for _, call in tuple(self._asked.waiting.values()):
             if not call.finished:
@@ -236,6 +253,16 @@ class BlockingLink:
             stream.ended(fault)
 
     # Private.
+
+    def _ask_alive(self) -> None:
+        name = self._channel.replica.name
+        self._asked.pongs.append((name, -1))  # nobody waits for it
+        self.put(Ping(name))
+
+    def _excused(self) -> bool:
+        """Return whether the host has a reason to answer nothing; see `excuses`."""
+        waiting = [waiting for waiting, _ in self._channel.waiting.values()]
+        return excuses(waiting, self.limits, extended=self.extended)
 
     def _queue(self) -> Callable[[bytes], None]:
         frames, append, owner = self.frames, self.frames.append, get_ident()
@@ -343,16 +370,14 @@ class BlockingLink:
         try:
             if isinstance(packet, InitDynamic):
                 self.engine.types = packet.definition.user_types()
-            elif attaching.contract is not None:
-                self.engine.types = user_types(attaching.contract)
-            offered, layout = offered_in(packet, attaching.contract)
+            offered, layout = NOTHING_OFFERED if channel.is_model else offered_in(packet, attaching.contract)
             channel.replica.remote = self.remote(channel)  # before observers hear of the link: they may push
             channel.attach(self, offered, layout, packet.values, exact=attaching.exact)
         except EverywireError as error:
             channel.replica.remote = None
             attaching.error = error
         else:
-            attaching.done = True
+            channel.when_valid(attaching.settled)
 
     def _told(self, event: ToldBy) -> None:
         match event.what, event.arguments:
@@ -370,6 +395,10 @@ class BlockingLink:
                 pass
 
 
+def _dead(seconds: float) -> None:
+    raise LinkError(silent(seconds))
+
+
 class Attaching:
     """The channel on its way to its object."""
 
@@ -377,6 +406,10 @@ class Attaching:
         self.contract, self.exact = contract, exact
         self.done = False
         self.error: Exception | None = None
+
+    def settled(self, error: Exception | None) -> None:
+        """The replica is valid, or cannot be."""
+        self.done, self.error = error is None, error
 
 
 class Asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from everywire.errors import Fault, LinkError, RemoteProtocolError, TokenError
@@ -36,11 +37,10 @@ class Follower:
 
     async def open(self) -> None:
         """Connect; raises what `RegistrySession.open` raises."""
-        address, credential, _ = self.registry.reached()
-        session = RegistrySession(
-            self._node.limits, credential=credential, heard=lambda *change: self._hear(session, *change)
-        )
-        await session.open(address)
+        reached = self.registry.reached()
+        session = RegistrySession(self._node.limits, credential=reached.credential, heartbeat=reached.heartbeat)
+        session.heard = partial(self._hear, session)
+        await session.open(reached.address)
         before, self.locations, self.session, self.error = self.locations, session.locations, session, None
         for name in before | self.locations:
             if before.get(name) != self.locations.get(name):

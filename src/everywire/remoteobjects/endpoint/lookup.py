@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
-from everywire.errors import AddressError, Code, Fault
+from everywire.errors import Code, Fault, LinkError
 from everywire.model import Contract
 from everywire.remoteobjects.codec.registry import Location
 from everywire.remoteobjects.endpoint.following import Follower
@@ -22,8 +23,8 @@ log: Final = logging.getLogger("everywire.registry")
 class LookupSession:
     """One replica's way through a registry to its source; see `runtime.wires.ClientSession`.
 
-    The link to the host is kept by a supervisor of its own, as if the user had named the host: a registry that goes away
-    harms nobody who has found what he looked for.
+    The link to the host is kept by a supervisor of its own, as if the user had named the host: a registry that goes
+    away harms nobody who has found what he looked for.
     """
 
     def __init__(self, registry: Registry, node: Node) -> None:
@@ -36,6 +37,8 @@ class LookupSession:
         self._moved = asyncio.Event()
         self._ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[Any]] = []
+        self.on_offered: Callable[[], object] | None = None
+        """Called when the registry knows something else."""
 
     async def open(self) -> None:
         """Connect to the registry; raises what `RegistrySession.open` raises."""
@@ -52,7 +55,7 @@ class LookupSession:
         return tuple(self._follower.locations.values())
 
     async def contract(self, name: str) -> Contract:
-        """Ask the object's host; see `runtime.wires.ClientSession`. Raises AddressError for a place not trusted."""
+        """Ask the object's host; see `runtime.wires.ClientSession`. Raises LinkError for a place not trusted."""
         location = self._follower.locations.get(name)
         if location is None:
             raise Fault(Code.NOT_FOUND, f"{self._registry.url} knows no object {name!r}", may_have_run=False)
@@ -63,23 +66,23 @@ class LookupSession:
             await host.close()
 
     async def attach(self, replica: ReplicaLink, *, patient: bool) -> None:
-        """Bind *replica* to its source, wherever that is from now on; see `runtime.wires.ClientSession`.
-
-        Raises AddressError when the first place where it is said to be is none that we go to.
-        """
+        """Bind *replica* to its source, wherever that is from now on; see `runtime.wires.ClientSession`."""
         self._replica = replica
         location = self._follower.locations.get(replica.name)
-        if location is not None:
-            self._place = self._registry.place_of(location)
-        elif not patient:
+        if location is None and not patient:
             raise replica.not_offered(self._follower.locations)
+        self._heard(None, location)
+        if not self._place and not patient:
+            raise replica.error or replica.unavailable()
         self._spawn(self._follower.run())
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._spawn(self._keep(replica, settled, patient=patient))
         await settled
 
     async def wait_lost(self) -> Exception | None:
-        """Wait until this is closed: what is lost comes back by itself."""
+        """Wait until the link to the registry is lost; with a replica until this is closed, for then all comes back."""
+        if self._replica is None and self._follower.session is not None:
+            return await self._follower.session.wait_lost()
         return await asyncio.shield(self._ended)
 
     async def close(self) -> None:
@@ -96,9 +99,9 @@ class LookupSession:
     async def _keep(self, replica: ReplicaLink, settled: asyncio.Future[None], *, patient: bool) -> None:
         """Keep *replica* linked to where its object is; *settled* is for the first place alone."""
         while True:
-            while not self._place:
+            if not self._place:
                 await self._moved.wait()
-                self._moved.clear()
+            self._moved.clear()
             host = Supervisor(RemoteObjects(url=self._place), self._node, replica, patient=patient)
             moved = self._node.tasks.spawn(self._moved.wait(), awaited=True)
             found = self._node.tasks.spawn(host.settled.wait(), awaited=True)
@@ -113,23 +116,24 @@ class LookupSession:
                 for task in (moved, found, running):
                     task.cancel()
                 await asyncio.wait((moved, found, running))
-            self._moved.clear()
 
     def _heard(self, _removed: Location | None, added: Location | None) -> None:
         """Follow the object; where it is gone, its host's link says so, and comes back if the host does."""
+        if self.on_offered is not None:
+            self.on_offered()
         if self._replica is None or added is None or added.name != self._replica.name:
             return
         try:
             place = self._registry.place_of(added)
-        except AddressError as error:
+        except LinkError as error:
             log.warning("%s", error)
             self._node.refusals["untrusted_places"] += 1
             if not self._place:
                 self._replica.become(self._replica.state, error)
             return
         if place != self._place:
-            self._place = place
             self._moved.set()
+            self._place = place
 
     def _spawn(self, coroutine: Any) -> None:
         self._tasks.append(self._node.tasks.spawn(coroutine))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from everywire.errors import AddressError
+from everywire.errors import LinkError
 from everywire.remoteobjects.codec.registry import Location
 from everywire.remoteobjects.endpoint.announced import came_from_a_proxy
 from everywire.remoteobjects.endpoint.following import Follower
@@ -65,7 +65,7 @@ class RegistryProxy:
             return ""
         try:
             return self._registry.place_of(location)
-        except AddressError as error:
+        except LinkError as error:
             log.warning("%s", error)
             self._node.refusals["untrusted_places"] += 1
             return ""

@@ -190,7 +190,7 @@ async def host_registry(server: HostServer, address: Address, advertised_url: st
 
 
 def register(server: HostServer, wanted: Iterable[str | Registry], advertised_url: str) -> AnnouncingServer:
-    """Put the objects of *server*, which listens, into the *wanted* registries; raise AddressError where nobody could find it."""
+    """Put the objects of *server*, which listens, into registries; raise AddressError where nobody could find it."""
     registries = [Registry(url=registry) if isinstance(registry, str) else registry for registry in wanted]
     url = advertised(server.url, advertised_url)
     for registry in registries:

@@ -31,6 +31,7 @@ class Reached(NamedTuple):
     address: Address
     credential: Credential
     trusted: tuple[TrustedHost, ...]
+    heartbeat: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +90,12 @@ class Registry:
         """Return what URL and settings say together; raise AddressError."""
         plain, hosts = self._parts()
         place = plain.place()
-        return Reached(place.address, place.credential, trusted_hosts(hosts))
+        return Reached(place.address, place.credential, trusted_hosts(hosts), place.heartbeat)
 
     def place_of(self, location: Location) -> str:
-        """Return the URL to connect to for an entry; raise AddressError where the user would not want to go."""
-        address, _, trusted = self.reached()
-        return place_of(location, address, trusted)
+        """Return the URL to connect to for an entry; raise LinkError where the user would not want to go."""
+        reached = self.reached()
+        return place_of(location, reached.address, reached.trusted)
 
     def _parts(self) -> tuple[RemoteObjects, tuple[str, ...]]:
         """Return the host that the registry is an object of, and the trusted hosts, which the URL may name."""

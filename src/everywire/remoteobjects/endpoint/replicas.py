@@ -13,6 +13,7 @@ from typing import Any, Final
 from everywire.errors import Code, EverywireError, Fault, LinkError, RemoteProtocolError
 from everywire.model import Contract, Member
 from everywire.remoteobjects.codec import (
+    ADAPTER,
     AddObject,
     Init,
     InitDynamic,
@@ -23,20 +24,24 @@ from everywire.remoteobjects.codec import (
     decode_packet,
 )
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, ask, fault_of_code, read_told
-from everywire.remoteobjects.endpoint.attaching import described, generated, offered_in, unreadable_object
+from everywire.remoteobjects.codec.registry import REGISTRY, REGISTRY_TYPES
+from everywire.remoteobjects.endpoint.attaching import NOTHING_OFFERED, described, generated, offered_in, unreadable_object
+from everywire.remoteobjects.endpoint.silence import excuses
 from everywire.remoteobjects.endpoint.streaming import IncomingStream
+from everywire.remoteobjects.endpoint.ways import End, Way
 from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
 from everywire.remoteobjects.wire.looks import user_types
 from everywire.remoteobjects.wire.qttypes import lower
-from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news
+from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news, channel_class, contract_of_models
 from everywire.runtime.credentials import Credential
 from everywire.runtime.deadlines import Deadlines
 from everywire.runtime.incoming import WINDOW
 from everywire.runtime.node import Node
 from everywire.runtime.pending import PendingCall
 from everywire.runtime.replica import ReplicaLink, ReplicaState
-from everywire.transport import Connection
+from everywire.transport import Address, Connection
+from everywire.transport.heartbeat import IDLE
 
 log: Final = logging.getLogger("everywire.remoteobjects")
 
@@ -44,8 +49,12 @@ log: Final = logging.getLogger("everywire.remoteobjects")
 class ReplicaSession(NodeSession):
     """One connection to a host for replicas; see `runtime.wires.ClientSession`."""
 
-    def __init__(self, node: Node, credential: Credential | None = None) -> None:
-        super().__init__(node.limits, credential=credential)
+    def __init__(
+        self, node: Node, credential: Credential | None = None, *, heartbeat: float = IDLE, way: Way | None = None
+    ) -> None:
+        super().__init__(node.limits, credential=credential, heartbeat=heartbeat)
+        self._way = way
+        self._end: End | None = None
         self._tasks, self._refusals = node.tasks, node.refusals
         self._channels: dict[str, Channel] = {}
         self._attaching: dict[str, _Attaching] = {}
@@ -53,13 +62,37 @@ class ReplicaSession(NodeSession):
         self._stream_numbers = itertools.count(1)
         self._shown = asyncio.Event()
         self.on_offered: Callable[[], object] | None = None
-        """Called when the host shows another object."""
+        """Called when the host shows another object, or one less."""
         self._deadlines = Deadlines(self.loop)
+
+    async def reach(self, url: str | Address) -> None:
+        """Connect, by an address or another way."""
+        if self._way is None:
+            await super().reach(url)
+        else:
+            self._end = await self._way.reach(self, self.limits, self._tasks)
+
+    async def open(self, url: str | Address) -> None:
+        """Connect, log in and hear what the host shows; a child that ended meanwhile is named with its exit code."""
+        try:
+            await super().open(url)
+        except LinkError as error:
+            if self._end is None or not (how := await self._end()):
+                raise
+            raise LinkError(f"{error}: {how}") from None
+
+    async def close(self) -> None:
+        """Close the connection, and wait until what it led to has ended."""
+        await super().close()
+        if self._end is not None:
+            await self._end()
 
     async def contract(self, name: str) -> Contract:
         """Return what the host tells about the object *name*; see `runtime.wires.ClientSession`."""
         if name not in self.objects:
             raise Fault(Code.NOT_FOUND, f"the host has no object {name!r}", may_have_run=False)
+        if self._is_model(name):
+            return contract_of_models()
         if (exact := await self._contract(name)) is not None:
             return exact
         shown = await self._acquire(name, dynamic=True)
@@ -78,8 +111,11 @@ class ReplicaSession(NodeSession):
             self._shown.clear()
             await self._shown.wait()
         name = replica.name
+        if name == REGISTRY:
+            self.learn("entries of registries", REGISTRY_TYPES)
         if name not in self._attaching:
-            self._attaching[name] = attaching = _Attaching(_channel_of(replica, self.loop), self.loop.create_future())
+            channel = _channel_of(replica, self.loop, channel_class(is_model=self._is_model(name)))
+            self._attaching[name] = attaching = _Attaching(channel, self.loop.create_future())
             try:
                 attaching.contract = await self._contract(name)
                 self._ask_for(name)
@@ -136,6 +172,16 @@ class ReplicaSession(NodeSession):
 
     # What the session calls.
 
+    @property
+    def pinged_as(self) -> str:
+        """The name that heartbeats carry."""
+        return next(iter(self._channels), "")
+
+    def may_be_silent(self) -> bool:
+        """Return whether the host has a reason to answer nothing; see `excuses`."""
+        waiting = [waiting for channel in self._channels.values() for waiting, _ in channel.waiting.values()]
+        return excuses(waiting, self.limits, extended=self.extended) or super().may_be_silent()
+
     def careful(self, packet: Packet) -> Any:
         """Return the event for a packet that no fast decoder recognized."""
         if isinstance(packet, Invoke) and packet.name == NAME and self.extended:
@@ -162,6 +208,10 @@ class ReplicaSession(NodeSession):
                 pass
         if isinstance(event, Heard):
             event.route.tell(*event.arguments)
+        elif isinstance(event, RemoveObject):
+            super().other(event)
+            if self.on_offered is not None:
+                self.on_offered()
         elif isinstance(event, Misfit):
             self.misfit(event.name, event.problem)
         else:
@@ -216,12 +266,20 @@ class ReplicaSession(NodeSession):
 
     async def _contract(self, name: str) -> Contract | None:
         """Return the exact contract of an everywire host's object; None when the class definition is all there is."""
-        if not self.extended:
+        if not self.extended or self._is_model(name):
             return None
         return described(name, await self.request(Method.CONTRACT, name))
 
+    def _is_model(self, name: str) -> bool:
+        """Return whether the object *name* is one of Qt's item models, which every peer knows."""
+        info = self.objects.get(name)
+        return info is not None and info.type_name == ADAPTER
+
     def _ask_for(self, name: str) -> None:
         attaching = self._attaching[name]
+        if attaching.channel.is_model:
+            self.put(AddObject(name, dynamic=False))
+            return
         if self.extended:
             if attaching.contract is not None:
                 self.put(AddObject(name, dynamic=True))
@@ -229,6 +287,8 @@ class ReplicaSession(NodeSession):
         wanted = attaching.channel.wanted
         attaching.exact = generated(wanted, self.objects.get(name), self.engine.dialect)
         attaching.contract = wanted if attaching.exact else None
+        if attaching.contract is not None:
+            self.learn(name, user_types(attaching.contract))  # before the values come, which do not say it
         self.put(AddObject(name, dynamic=not attaching.exact))
 
     def _attach_now(self, attaching: _Attaching, packet: InitDynamic | Init) -> None:
@@ -239,9 +299,7 @@ class ReplicaSession(NodeSession):
         try:
             if isinstance(packet, InitDynamic):
                 self.learn(packet.name, packet.definition.user_types())
-            elif contract is not None:
-                self.learn(packet.name, user_types(contract))
-            offered, layout = offered_in(packet, contract)
+            offered, layout = NOTHING_OFFERED if channel.is_model else offered_in(packet, contract)
             self._channels[packet.name] = channel
             channel.replica.remote = self.remote(channel)  # before observers hear of the link: they may push
             channel.attach(self, offered, layout, packet.values, exact=attaching.exact)
@@ -249,7 +307,7 @@ class ReplicaSession(NodeSession):
             channel.replica.remote = None
             attaching.done.set_exception(error)
         else:
-            attaching.done.set_result(None)
+            channel.when_valid(attaching.settled)
 
     def _fail_unreadable(self, event: Any) -> None:
         """End the wait for an object whose values cannot be read."""
@@ -298,6 +356,15 @@ class _Attaching:
     exact: bool = False
     """Whether the object is generated from the same .rep as our class."""
 
+    def settled(self, error: Exception | None) -> None:
+        """The replica is valid, or cannot be."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+
 
 class _Remote:
     """What `Property.push` reaches on a valid replica."""
@@ -323,16 +390,16 @@ class _Remote:
                 raise Fault(Code.DEADLINE_EXCEEDED, f"no answer within {PUSH_TIMEOUT:g} s") from None
 
 
-def _channel_of(replica: ReplicaLink, loop: asyncio.AbstractEventLoop) -> Channel:
+def _channel_of(replica: ReplicaLink, loop: asyncio.AbstractEventLoop, kind: type[Channel]) -> Channel:
     """Return the channel of a replica, which outlives its connections."""
     channel = getattr(replica, "channel", None)
-    if not isinstance(channel, Channel):
+    if type(channel) is not kind:
 
         def failed(fault: Fault) -> PendingCall[Any]:
             call: PendingCall[Any] = PendingCall(loop=loop)
             call.set_exception(fault)
             return call
 
-        channel = Channel(replica, failed, PendingCall)
+        channel = kind(replica, failed, PendingCall)
         replica.channel = channel
     return channel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -28,9 +28,11 @@ from everywire.remoteobjects.codec import (
 from everywire.remoteobjects.codec.extension import HELLO, NAME, WELCOME, Asked, read_request
 from everywire.remoteobjects.codec.faults import encode_fault_reply
 from everywire.remoteobjects.endpoint.extending import HostExtension
+from everywire.remoteobjects.endpoint.nursery import Nursery, check_root_name
+from everywire.remoteobjects.endpoint.ways import Way
 from everywire.remoteobjects.engine import Broken, Engine, Skipped, invoke_head
 from everywire.remoteobjects.wire.doors import Refused, careful_invoke
-from everywire.remoteobjects.wire.hosting import Hosted, HostedObject
+from everywire.remoteobjects.wire.hosting import Hosted, host
 from everywire.runtime import audit
 from everywire.runtime.gate import Door, authorize
 from everywire.runtime.inbound import InboundLink
@@ -66,12 +68,19 @@ class HostServer:
         self._dynamic: dict[tuple[int, str], None] = {}
         """Process and object: who attached with the class definition, and will come back without asking for it."""
         self._listener: Listener | None = None
+        self._farewell: Callable[[], Awaitable[None]] | None = None
+        """Waits for what links have led to, once they are closed."""
+        self.nursery = Nursery(self, dynamic_only=dynamic_only)
         for publication in node.published.values():
             self.added(publication)
 
-    async def listen(self, url: Address | str) -> None:
-        """Start accepting links."""
+    async def listen(self, url: Address | str, way: Way | None = None) -> None:
+        """Start accepting links, at an address or by another *way*."""
         limits = self.node.limits
+        if way is not None:
+            self._listener = found = await way.listen(self._session_maker(), limits, self.node.tasks)
+            self._farewell = found.ended
+            return
         self._listener = await accept(
             url,
             self._session_maker(),
@@ -93,12 +102,14 @@ class HostServer:
 
     @property
     def url(self) -> str:
-        """Where replicas find the host."""
-        return "" if self._listener is None else self._listener.url
+        """Where replicas find the host; what does not imply this wire names it."""
+        url = "" if self._listener is None else self._listener.url
+        return f"qtro+{url}" if url.startswith(("ws:", "wss:")) else url
 
     def added(self, publication: Publication) -> None:
         """Show a newly published object to all links."""
-        hosted: Hosted = HostedObject(publication, self.dialect)
+        check_root_name(publication.name)
+        hosted = host(publication, self.dialect, self.nursery, self.nursery.turn_of(publication.name))
         self.hosted[hosted.name] = hosted
         self.routes.update(hosted.routes(dynamic=True))
         self.types.update(hosted.user_types)
@@ -162,6 +173,8 @@ class HostServer:
             hosted.close()
         while self.sessions:
             await next(iter(self.sessions)).wait_lost()
+        if self._farewell is not None:
+            await self._farewell()
 
 
 class HostSession(InboundLink):
@@ -231,6 +244,11 @@ class HostSession(InboundLink):
         self.outbox.put(encode_packet(packet, self._server.dialect))
 
     @property
+    def largest_message(self) -> int:
+        """Bytes that are of use at once, where the transport has messages."""
+        return self._engine.max_frame + 4
+
+    @property
     def is_stranger(self) -> bool:
         """Whether it still has to log in."""
         return False
@@ -291,9 +309,22 @@ class HostSession(InboundLink):
         if self._exact:
             for head in hosted.routes(dynamic=True):
                 self._engine.routes.pop(head, None)
-        self._take_back(hosted)
+        self._take_back(hosted, listed=hosted.name not in self._hidden and self._sees(hosted))
         self._hidden -= {hosted.name}
         self.forget(hosted.doors)
+
+    def child_shown(self, child: Hosted, root: Hosted) -> None:
+        """A child object of the published *root* can be called from now on."""
+        if self._exact:
+            self._engine.routes.update(child.routes(dynamic=root.name not in self._exact))
+
+    def child_gone(self, child: Hosted) -> None:
+        """A child object is gone, its streams with it."""
+        if self._exact:
+            for head in child.routes(dynamic=True):
+                self._engine.routes.pop(head, None)
+        self._extension.withdrawn(child.name)
+        self.forget(child.doors)
 
     def recheck(self) -> None:
         """Take back what the caller may no longer see, and tell about what it may see now."""
@@ -302,7 +333,7 @@ class HostSession(InboundLink):
         self._hidden = self._now_hidden()
         for hosted in self._server.hosted.values():
             if hosted.name in self._hidden:
-                self._take_back(hosted)
+                self._take_back(hosted, listed=hosted.name not in before)
             elif hosted.name in before:
                 self.announce(hosted)
 
@@ -367,7 +398,7 @@ class HostSession(InboundLink):
 
     def visible(self, name: str) -> Hosted:
         """Return the object *name*; raise Fault(NOT_FOUND) when there is none for this caller."""
-        hosted = self._server.hosted.get(name)
+        hosted = self._server.hosted.get(name) or self._server.nursery.find(name)
         if hosted is None or not self._may_attach(hosted):
             raise Fault(Code.NOT_FOUND, f"there is no object {name!r}", may_have_run=False)
         return hosted
@@ -431,12 +462,16 @@ class HostSession(InboundLink):
         self._exact ^= {hosted.name}
         self._engine.routes.update(hosted.routes(dynamic=dynamic))
 
-    def _take_back(self, hosted: Hosted) -> None:
-        if hosted.name in self.attached:
+    def _take_back(self, hosted: Hosted, *, listed: bool) -> None:
+        """Tell that an object is gone: a peer of Qt when it uses it, one of everywire also when it knows of it."""
+        uses = hosted.name in self.attached
+        if uses:
             self._detach(hosted.name)
             hosted.leave(self)
+        if uses or (listed and self.extended):
             self.outbox.put_notice(encode_packet(RemoveObject(hosted.name), self.dialect))
-        self._extension.withdrawn(hosted.name)
+        for name in (hosted.name, *self._server.nursery.names_of(hosted)):
+            self._extension.withdrawn(name)
 
     def _detach(self, name: str) -> None:
         hosted = self._server.hosted.get(name)

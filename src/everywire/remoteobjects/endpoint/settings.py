@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from everywire.errors import AddressError
 from everywire.remoteobjects.codec.dialect import DIALECTS, QTRO_2_0, Dialect
 from everywire.runtime.credentials import Credential, separated
+from everywire.transport.address import Address
+from everywire.transport.heartbeat import IDLE
 
 if TYPE_CHECKING:
     from everywire.remoteobjects.endpoint.blocking import BlockingSession
@@ -17,13 +19,16 @@ if TYPE_CHECKING:
     from everywire.remoteobjects.endpoint.registry import Registry
     from everywire.remoteobjects.endpoint.replicas import ReplicaSession
     from everywire.remoteobjects.endpoint.serving import HostServer
+    from everywire.remoteobjects.endpoint.ways import Streams, Way
     from everywire.runtime.blocking import PumpedReplica
     from everywire.runtime.limits import Limits
     from everywire.runtime.node import Node
-    from everywire.transport.address import Address
+    from everywire.transport import Peer
+    from everywire.transport.given import Stream
 
-_OWN: Final = ("protocol", "dynamic_only", "registry", "advertised")
+_OWN: Final = ("protocol", "dynamic_only", "registry", "advertised", "heartbeat")
 """What the URL may say beside what its transport knows."""
+LONGEST_HEARTBEAT: Final = 86_400.0
 _SAID: Final[Mapping[str, bool]] = {"yes": True, "no": False}
 
 
@@ -37,6 +42,7 @@ class Place:
     dynamic_only: bool = False
     registries: tuple[str | Registry, ...] = ()
     advertised: str = ""
+    heartbeat: float = IDLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,10 @@ class RemoteObjects:
 
     A host's objects are put into each *registry*, by URL or `Registry`, as being at *advertised_url*; by default that
     is where it listens. In the URL: ``?registry=tcp://10.0.0.1:65212&advertised=tcp://plant.example:65213``.
+
+    A client that has heard nothing for *heartbeat* seconds (``?heartbeat=2``) asks its host whether it is there, and
+    gives the link up after three times as long; 0 waits for ever. `command` and `over` make settings for a child
+    process, and for streams of your own; then *url* is only what they are called.
     """
 
     url: str
@@ -61,10 +71,44 @@ class RemoteObjects:
     dynamic_only: bool = False
     registry: str | Registry | tuple[str | Registry, ...] = ()
     advertised_url: str = ""
+    heartbeat: float = IDLE
+    way: Way | None = field(default=None, repr=False)
+    """Another way than an address; made by `command` and `over`."""
+
+    @classmethod
+    def command(
+        cls, *arguments: str, env: Mapping[str, str] | None = None, cwd: str | None = None, **settings: Any
+    ) -> Self:
+        """Return settings whose peer is a child process, over its standard input and output.
+
+        *arguments* are a program and what it is called with; no shell reads them. Each connection starts the program
+        anew, so that a child that has died comes back. A host serves the one child that it starts.
+        """
+        from everywire.remoteobjects.endpoint.ways import CommandWay
+        from everywire.transport.command import Command
+
+        way = CommandWay(Command(arguments, env, cwd))
+        return cls(url=way.url, way=way, **settings)
+
+    @classmethod
+    def over(cls, stream: Stream | Streams | Callable[[], Any], *, peer: Peer | None = None, **settings: Any) -> Self:
+        """Return settings whose peer is at the other end of *stream*, which somebody else has made.
+
+        A stream is a connected socket, an object with a descriptor such as a serial port, or a pair of reader and
+        writer as asyncio has them. A function that returns or awaits one is called for each connection. A host takes
+        any number by `Streams`. *peer* is who is there, where more is known than the kernel says of a socket.
+        """
+        from everywire.remoteobjects.endpoint.ways import way_over
+
+        way = way_over(stream, peer)
+        return cls(url=way.url, way=way, **settings)
 
     def place(self) -> Place:
         """Return what the URL and the settings say together; raise AddressError."""
-        address, credential = separated(self.url, self.token, settings=_OWN)
+        if self.way is None:
+            address, credential = separated(self.url, self.token, settings=_OWN)
+        else:
+            address, credential = Address(None, "stdio", ""), Credential(token=self.token)
         given = dict(address.settings)
         own: dict[str, str] = {name: given.pop(name) for name in _OWN if name in given}
         return Place(
@@ -74,6 +118,7 @@ class RemoteObjects:
             dynamic_only=self.dynamic_only or _switch(self.url, own, "dynamic_only"),
             registries=self._registries(own.get("registry", "")),
             advertised=own.get("advertised", self.advertised_url),
+            heartbeat=_seconds(self.url, own.get("heartbeat", self.heartbeat)),
         )
 
     def _dialect(self, protocol: str) -> Dialect:
@@ -94,7 +139,7 @@ class RemoteObjects:
         place = self.place()
         server = self.server(node, place)
         try:
-            await server.listen(place.address)
+            await server.listen(place.address, self.way)
             if place.registries or place.advertised:
                 from everywire.remoteobjects.endpoint.registering import register
 
@@ -118,18 +163,30 @@ class RemoteObjects:
         from everywire.transport.blocking import AVAILABLE
 
         place = self.place()
-        if place.address.transport == "stdio" or not AVAILABLE:
+        if place.address.transport in ("stdio", "ws", "wss") or not AVAILABLE:
             return None
-        return BlockingSession(place.address, place.credential, replica, limits, patient=patient)
+        return BlockingSession(
+            place.address, place.credential, replica, limits, patient=patient, heartbeat=place.heartbeat
+        )
 
     async def open(self, node: Node) -> ReplicaSession:
         """Connect to the host, and log in where it demands that."""
         from everywire.remoteobjects.endpoint.replicas import ReplicaSession
 
         place = self.place()
-        session = ReplicaSession(node, place.credential)
-        await session.open(place.address)
+        session = ReplicaSession(node, place.credential, heartbeat=place.heartbeat, way=self.way)
+        await session.open(place.address if self.way is None else self.url)
         return session
+
+
+def _seconds(url: str, said: float | str) -> float:
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_HEARTBEAT:
+        raise AddressError(f"{url!r}: heartbeat is 0 to {LONGEST_HEARTBEAT:g} seconds, not {said!r}; 0 is none")
+    return seconds
 
 
 def _switch(url: str, given: Mapping[str, str], name: str) -> bool:

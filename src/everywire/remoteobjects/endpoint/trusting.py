@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from everywire.errors import AddressError
+from everywire.errors import AddressError, LinkError
 from everywire.remoteobjects.codec.registry import Location
 from everywire.transport import Address, parse_address
 from everywire.transport.address import is_loopback, unmapped
@@ -41,17 +41,17 @@ def trusted_hosts(texts: Iterable[str]) -> tuple[TrustedHost, ...]:
 def place_of(location: Location, registry: Address, trusted: tuple[TrustedHost, ...]) -> str:
     """Return the URL to connect to for *location*, which *registry* told; with *trusted* hosts it must be one of them.
 
-    Raises AddressError, which says why not and what to do.
+    Raises LinkError, which says why not and what to do.
     """
     address = _told(location, registry)
     if trusted:
         text = str(address)
         host = next((host for host in trusted if host.pattern.fullmatch(text)), None)
         if host is None:
-            raise AddressError(f"{registry} says that {location.name} is at {text}, which is none of the trusted hosts")
+            raise LinkError(f"{registry} says that {location.name} is at {text}, which is none of the trusted hosts")
         return f"{text}?{host.settings}" if host.settings else text
     if leads_here(address) and not leads_here(registry):
-        raise AddressError(
+        raise LinkError(
             f"{registry} says that {location.name} is at {address}, an address of the registry's machine that leads to "
             "this one from here: have its host advertise another, or name it in hosts= if it is meant so"
         )
@@ -63,11 +63,11 @@ def _told(location: Location, registry: Address) -> Address:
     try:
         address = parse_address(location.url)
     except AddressError:
-        raise AddressError(f"{said}, which is no address of Qt Remote Objects that everywire knows") from None
+        raise LinkError(f"{said}, which is no address of Qt Remote Objects that everywire knows") from None
     if address.transport not in TRANSPORTS or address.wire not in (None, "qtro") or address.settings:
-        raise AddressError(f"{said}; only {', '.join(sorted(TRANSPORTS))} are believed, and without settings")
+        raise LinkError(f"{said}; only {', '.join(sorted(TRANSPORTS))} are believed, and without settings")
     if not can_be_dialed(address):
-        raise AddressError(f"{said}, where one can listen but not connect: have its host advertise its own name")
+        raise LinkError(f"{said}, where one can listen but not connect: have its host advertise its own name")
     return Address(None, address.transport, address.rest)
 
 

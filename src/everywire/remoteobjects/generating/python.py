@@ -14,15 +14,15 @@ from typing import Any, Final
 from everywire.codec.qdatastream.values import TYPE_OF_VALUE
 from everywire.errors import ModelError
 from everywire.model.literals import WIDTH, docstring, factory_of, literal, text
-from everywire.model.marks import Mark
+from everywire.model.marks import Mark, WireName
 from everywire.model.names import is_public, pascal
 from everywire.model.spelling import Spelling
-from everywire.model.types import ANY, BOOL, BYTES, STR, EnumType, Float, Int, OptionalOf, StructOf, Type
+from everywire.model.types import ANY, BOOL, BYTES, STR, EnumType, Float, Int, StructOf, Type
 from everywire.remoteobjects.generating.types import Names, Types, python_name, wire_marks
 from everywire.remoteobjects.rep.cpptypes import is_of_qt
-from everywire.remoteobjects.rep.marks import CppType, EnumForm, Modifier, WireName, enum_form
+from everywire.remoteobjects.rep.marks import CppType, EnumForm, Modifier, enum_form
 from everywire.remoteobjects.rep.signature import unnamed
-from everywire.remoteobjects.rep.texts import unquoted, with_qualifiers
+from everywire.remoteobjects.rep.texts import EMPTY, qualified, unquoted, with_qualifiers
 from everywire.remoteobjects.rep.tree import (
     ChildDecl,
     ClassDecl,
@@ -218,6 +218,8 @@ class _Module:
         words = [self._word(mark) for mark in marks]
         words += [self.spelling("PERSISTED")] if declared.persisted else []
         value, comment = _initial(node, declared.default)
+        if value is None and qualified(declared.type).type == "QChar":
+            value = "\0"  # what it has by itself; no text at all is no character
         if value is None:
             factory = factory_of(node, self.spelling)
             options = [f"factory={factory}" if factory else literal(node, node.zero, self.spelling)]
@@ -273,7 +275,7 @@ class _Module:
         names = Names(pascal)
         names.reserve("self")
         nameless = 0
-        is_optional = False
+        found: list[tuple[str, str]] = []
         for place, declared in enumerate(parameters):
             nameless += not declared.name
             wire = declared.name or unnamed(nameless)
@@ -283,11 +285,11 @@ class _Module:
             node = self.types.node(told, scope)
             marks = (*self.types.marks(node, told, scope), *wire_marks(name, wire))
             value, _ = _initial(node, default)
-            is_optional = value is not None or is_optional
-            if is_optional and value is None:
-                value = node.zero
-            begin = f"{name}: {self._annotation(node, marks)}"
-            yield begin if value is None else f"{begin} = {literal(node, value, self.spelling)}"
+            meant = "" if value is None else f" = {literal(node, value, self.spelling)}"
+            found.append((f"{name}: {self._annotation(node, marks)}", meant))
+        last = max((place for place, (_, meant) in enumerate(found) if not meant), default=-1)
+        for place, (begin, meant) in enumerate(found):
+            yield f"{begin}{meant if place > last else ''}"  # behind a default there are only others
 
 
 def _member_names(declared: ClassDecl) -> dict[int, str]:
@@ -297,21 +299,25 @@ def _member_names(declared: ClassDecl) -> dict[int, str]:
     members = [inner for inner in declared.members if not isinstance(inner, (EnumDecl, FlagDecl))]
     for inner in members:
         if not isinstance(inner, (SignalDecl, SlotDecl)):
-            name = found[id(inner)] = names.free(python_name(inner.name))
-            names.reserve(f"push_{name}", f"{name}_changed")
+            found[id(inner)] = names.free(python_name(inner.name), beside=_made_by_wires)
     for inner in members:
         if isinstance(inner, (SignalDecl, SlotDecl)):
             found[id(inner)] = names.free(python_name(inner.name))
     return found
 
 
+def _made_by_wires(name: str) -> tuple[str, ...]:
+    """Return the names that wires make themselves for a property."""
+    return f"push_{name}", f"{name}_changed"
+
+
 def _initial(node: Type, default: str) -> tuple[Any, str]:
     """Return the value that a default of C++ means, or None; and a comment with one that has no meaning here."""
-    if not default:
+    if not default or default.endswith(EMPTY):
         return None, ""
     value = _meaning(node, default)
     with suppress(ModelError):
-        if value is not None and not (isinstance(node, OptionalOf) or not node.immutable):
+        if value is not None:
             return node.convert(value), ""
     return None, f"In C++ the default is {default}"
 
@@ -326,6 +332,10 @@ def _meaning(node: Type, default: str) -> Any:
     if node in (STR, BYTES, ANY) and default.startswith('"'):
         value = unquoted(default)
         return value.encode() if node == BYTES and value is not None else value
+    if len(default) == 3 and default[0] == default[2] == "'" and node in (STR, ANY):
+        return default[1]
+    if len(default) == 3 and default[0] == default[2] == "'" and isinstance(node, Int):
+        return ord(default[1])
     if isinstance(node, Int) or node == ANY:
         with suppress(ValueError):
             bare = default.rstrip("uUlL")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import keyword
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from everywire.codec.qdatastream import TypeId
+from everywire.codec.qdatastream import Point, PointF, TypeId
 from everywire.codec.qdatastream.names import CORE, LISTS, MAPS, PAIRS, TypeName, parse_type_name
 from everywire.codec.qdatastream.values import TYPE_OF_VALUE
 from everywire.model.annotations import type_of
-from everywire.model.marks import Mark
+from everywire.model.marks import Mark, WireName
 from everywire.model.names import camel, is_public, proposal
 from everywire.model.types import (
     ANY,
@@ -35,7 +36,7 @@ from everywire.model.types import (
     Type,
 )
 from everywire.remoteobjects.rep.cpptypes import cpp_type
-from everywire.remoteobjects.rep.marks import CppType, WireName, cpp_enum, cpp_flag
+from everywire.remoteobjects.rep.marks import CppType, cpp_enum, cpp_flag
 from everywire.remoteobjects.rep.texts import qualified
 from everywire.remoteobjects.rep.tree import ClassDecl, EnumDecl, FlagDecl, Pod, Rep, UseEnum
 
@@ -74,6 +75,15 @@ _TWINS: Final[Mapping[TypeId, Type]] = {
     TypeId.QVARIANT_HASH: DictOf(STR, ANY),
     TypeId.QJSON_OBJECT: DictOf(STR, ANY),
     TypeId.QJSON_ARRAY: ListOf(ANY),
+    TypeId.QVECTOR2D: TupleOf((Float(),) * 2),
+    TypeId.QVECTOR3D: TupleOf((Float(),) * 3),
+    TypeId.QVECTOR4D: TupleOf((Float(),) * 4),
+    TypeId.QQUATERNION: TupleOf((Float(),) * 4),
+    TypeId.QTRANSFORM: TupleOf((Float(),) * 9),
+    TypeId.QMATRIX4X4: TupleOf((Float(),) * 16),
+    TypeId.QKEY_SEQUENCE: ListOf(Int(32, signed=False)),
+    TypeId.QPOLYGON: ListOf(type_of(Point)),
+    TypeId.QPOLYGON_F: ListOf(type_of(PointF)),
     **{number: type_of(cls) for cls, number in TYPE_OF_VALUE.items()},
 }
 _OTHER_WORDS: Final = {"unsigned": "uint", "signed": "int"}
@@ -87,22 +97,25 @@ class Names:
         """Take what makes two names one: wires fold ``set_point`` and ``setPoint``."""
         self._form = form
         self._taken: set[str] = set()
+        self._given: set[str] = set()
 
     def reserve(self, *names: str) -> None:
         """Let nobody have these names."""
         self._taken.update(map(self._form, names))
 
-    def free(self, *wanted: str) -> str:
-        """Return the first of *wanted* that can be had, else the last one with a number."""
-        for name in wanted:
-            if self._form(name) not in self._taken:
-                self.reserve(name)
+    def free(self, *wanted: str, beside: Callable[[str], tuple[str, ...]] = lambda _: ()) -> str:
+        """Return the first of *wanted* that can be had, else the last one with a number.
+
+        *beside* gives the names that come with a name: nobody has them yet, and nobody gets them.
+        """
+        numbered = (f"{wanted[-1]}_{number}" for number in itertools.count(2))
+        for name in itertools.chain(wanted, numbered):
+            others = tuple(map(self._form, beside(name)))
+            if self._form(name) not in self._taken and self._given.isdisjoint(others):
+                self._given.add(self._form(name))
+                self._taken.update((self._form(name), *others))
                 return name
-        base, number = wanted[-1], 2
-        while self._form(f"{base}_{number}") in self._taken:
-            number += 1
-        self.reserve(f"{base}_{number}")
-        return f"{base}_{number}"
+        raise AssertionError("there is always another number")
 
 
 def python_name(wire: str) -> str:
@@ -200,8 +213,9 @@ class Types:
         of = self._table[f"{scope}::{declared.enum}" if scope else declared.enum].cls
         assert issubclass(of, enum.Enum)
         keys = {name: member.value for name, member in of.__members__.items()}
-        # Python combines bits, and these are none.
-        base: Any = enum.Flag if any(keys.values()) and min(keys.values()) >= 0 else enum.Enum
+        # Python combines keys of one bit each, so where there are none the flags are no more than the keys.
+        bits = any(key.bit_count() == 1 for key in keys.values()) and min(keys.values()) >= 0
+        base: Any = enum.Flag if bits else enum.Enum
         name = self._type_name(declared.name, scope)
         cpp = "" if name == declared.name else declared.name
         return EnumType(cpp_flag(of, name=cpp, scope=scope)(base(name, keys)))
@@ -211,6 +225,7 @@ class Types:
 
     def _pod(self, pod: Pod) -> StructOf:
         names = Names(camel)
+        names.reserve("mro")  # which a dataclass would take for a default: every class has it
         fields: list[Field] = []
         for told in pod.fields:
             node, name = self.node(told.type, pod.name), names.free(python_name(told.name))

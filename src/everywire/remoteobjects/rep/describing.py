@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from everywire.model import Contract, Kind, Member, Object, Parameter, contract_of
@@ -13,9 +14,9 @@ from everywire.model.properties import is_property
 from everywire.model.reading import named_types
 from everywire.model.types import BOOL, STR, EnumType, Float, Int, StructOf, Type, child_type
 from everywire.remoteobjects.rep.cpptypes import cpp_type, is_of_qt
-from everywire.remoteobjects.rep.marks import PERSISTED, CppType, Roles, enum_form, modifier_of
+from everywire.remoteobjects.rep.marks import PERSISTED, CppType, Modifier, Roles, enum_form, modifier_of
 from everywire.remoteobjects.rep.names import declared_name, enum_name, field_name, key_numbers, wire_name
-from everywire.remoteobjects.rep.texts import qualified, quoted
+from everywire.remoteobjects.rep.texts import EMPTY, qualified, quoted
 from everywire.remoteobjects.rep.tree import (
     ChildDecl,
     ClassDecl,
@@ -33,6 +34,7 @@ from everywire.remoteobjects.rep.tree import (
     SignalDecl,
     SlotDecl,
 )
+from everywire.tables import Table
 
 
 def rep_of(*targets: Contract | type[Object]) -> Rep:
@@ -67,7 +69,10 @@ class _Writing:
             self._add_type(node, contract.name, own)
         left = [member.name for member in contract.members.values() if member.stream]
         notes = (f"left out, for C++ has no streams: {', '.join(left)}",) if left else ()
-        declared = (*own, *(_member(member, contract.name, defaults.get(member.name, "")) for member in members))
+        told = [_member(member, contract.name, defaults.get(member.name, "")) for member in members]
+        if any(isinstance(one, (ChildDecl, ModelDecl)) for one in told):
+            told = [_with_default(one) for one in told]
+        declared = (*own, *told)
         self.items.append(ClassDecl(contract.name, declared, doc=contract.doc, notes=notes))
 
     def _add_type(self, node: StructOf | EnumType, scope: str, own: list[Inner]) -> None:
@@ -151,6 +156,13 @@ def _property(member: Member, name: str, scope: str, default: str) -> Inner:
     return PropDecl(cpp_type(member.type, marks, scope), name, default, modifier, PERSISTED in marks, member.doc)
 
 
+def _with_default(declared: Inner) -> Inner:
+    """Return a constant with a default: beside children repc makes parameters of constants, which have one."""
+    if isinstance(declared, PropDecl) and declared.modifier is Modifier.CONSTANT and not declared.default:
+        return replace(declared, default=f"{''.join(declared.type.split())}{EMPTY}")
+    return declared
+
+
 def _parameter(parameter: Parameter, scope: str) -> ParameterDecl:
     declared = qualified(_told(parameter.marks) or cpp_type(parameter.type, (), scope))
     return ParameterDecl(declared.type, declared_name(parameter), declared.const, declared.reference)
@@ -163,7 +175,10 @@ def _told(marks: tuple[Mark, ...]) -> str:
 
 def _roles(member: Member) -> tuple[str, ...] | None:
     """Return the roles of a table that is a child; None for all else."""
-    return next((mark.names for mark in member.marks if isinstance(mark, Roles)), None)
+    child = child_type(member.type)
+    if child is None or not issubclass(child.cls, Table):
+        return None
+    return next((mark.names for mark in member.marks if isinstance(mark, Roles)), ("display",))
 
 
 # ------------------------------------------------------------------------------------------------------------ defaults

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from everywire.errors import ModelError
 from everywire.model import marks
-from everywire.model.marks import MARKS, Mark
+from everywire.model.marks import MARKS, Mark, WireName
 
 E = TypeVar("E", bound=type[enum.Enum])
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,13 +28,6 @@ class CppType(Mark):
 
     Signatures of classes are digests of such texts: Qt 5 tells ``QMap<int, int>`` and ``QMap<int,int>`` apart.
     """
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class WireName(Mark):
-    """What Qt calls a property, a parameter or a field, where that is not its name in camelCase."""
 
     name: str
 

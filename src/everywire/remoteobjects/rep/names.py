@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 
 from everywire.model import Member, Parameter
-from everywire.model.marks import Mark
+from everywire.model.marks import wire_name_in
 from everywire.model.names import camel
 from everywire.model.types import EnumType, Field
-from everywire.remoteobjects.rep.marks import WireName, enum_form
+from everywire.remoteobjects.rep.marks import enum_form
 
 
 def wire_name(member: Member) -> str:
     """Return what Qt calls *member*."""
-    return member.wire_name or _marked(member.marks) or camel(member.name)
+    return member.wire_name or camel(member.name)
 
 
 def parameter_name(parameter: Parameter) -> str:
@@ -24,12 +23,12 @@ def parameter_name(parameter: Parameter) -> str:
 
 def declared_name(parameter: Parameter) -> str:
     """Return the name of a parameter with what repc takes for a part of it: ``level=0``."""
-    return _marked(parameter.marks) or camel(parameter.name)
+    return wire_name_in(parameter.marks) or camel(parameter.name)
 
 
 def field_name(field: Field) -> str:
     """Return what Qt calls a value in a POD."""
-    return _marked(field.marks) or camel(field.name)
+    return wire_name_in(field.marks) or camel(field.name)
 
 
 def key_numbers(cls: type[enum.Enum]) -> dict[str, int]:
@@ -47,7 +46,3 @@ def enum_name(cls: type[enum.Enum]) -> str:
 def push_name(wire: str) -> str:
     """Return what repc calls the method that writes the property *wire*: only the first letter changes."""
     return f"push{wire[:1].upper()}{wire[1:]}"
-
-
-def _marked(marks: Iterable[Mark]) -> str:
-    return next((mark.name for mark in marks if isinstance(mark, WireName)), "")

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from everywire.remoteobjects.rep.faults import RepError
 from everywire.remoteobjects.rep.marks import Modifier
 from everywire.remoteobjects.rep.scanning import Scanner, is_word
-from everywire.remoteobjects.rep.texts import parameters_in, without_comments
+from everywire.remoteobjects.rep.texts import outside_quotes, parameters_in, without_comments
 from everywire.remoteobjects.rep.tree import (
     ChildDecl,
     ClassDecl,
@@ -162,7 +162,11 @@ class _Parser:
                 raise self.scan.error(f"repc wants no comma after the last key of {name}", self.scan.offset - 1)
             key = self.scan.word(f"a key of {name}")
             place = self.scan.offset - len(key)
-            number = self._number() if self.scan.take("=") else number + 1
+            if self.scan.take("="):
+                self.scan.skip()
+                place, number = self.scan.offset, self._number()
+            else:
+                number += 1
             if not -(2**31) <= number < 2**31:
                 raise self.scan.error(f"{number} does not fit an int, and repc would make a 0 of it", place)
             keys.append(EnumKey(key, number))
@@ -171,7 +175,6 @@ class _Parser:
                 return keys
 
     def _number(self) -> int:
-        self.scan.skip()
         begin = self.scan.offset
         negative = self.scan.take("-")
         end = self.scan.offset
@@ -233,9 +236,7 @@ class _Parser:
             word = self.scan.peek()
             if word in ("ENUM", "FLAG"):
                 types.append(self._enum_or_flag(doc, self.scan.line, types))
-                if self.scan.take(","):
-                    advice = "repc takes a comma after ENUM and FLAG for a field without a name: leave it out"
-                    raise self.scan.error(advice, self.scan.offset - 1)
+                self._refuse_comma()
             elif self.scan.take("}"):
                 if more:
                     raise self.scan.error(f"expected another field of {name} after the comma", self.scan.offset - 1)
@@ -243,6 +244,13 @@ class _Parser:
             else:
                 fields += self._field_in_braces(name)
                 more = self.scan.take(",")
+
+    def _refuse_comma(self) -> None:
+        begin = self.scan.offset
+        if self.scan.take(","):
+            advice = "repc takes a comma after ENUM and FLAG for a field without a name: leave it out"
+            raise self.scan.error(advice, self.scan.offset - 1)
+        self.scan.offset = begin  # what was skipped may be about the next one
 
     def _field_in_braces(self, name: str) -> tuple[PodField, ...]:
         begin = self.scan.offset
@@ -301,10 +309,11 @@ class _Parser:
 
     def _check_quotes(self, text: str, raw: str, begin: int) -> None:
         """Refuse what repc cuts off: it ends at the first closing parenthesis, and takes // in a text for a comment."""
-        if "(" in text:
-            advice = "a default has no parentheses, for repc ends at the first ')'; a text has \\050 and \\051 for them"
+        plain, is_open = outside_quotes(text)
+        if "(" in plain:
+            advice = "a default has no parentheses: repc ends at the first ')'; in a text write \\051"
             raise self.scan.error(advice, self._place("(", begin))
-        if (text.count('"') - text.count('\\"')) % 2:
+        if is_open:
             advice = "the text does not end: repc reads no ')' and no // in it, so write \\051, and \\057 for one slash"
             raise self.scan.error(advice, begin + raw.find('"'))
 
@@ -347,7 +356,7 @@ class _Parser:
     def _check_name(self, name: str, kind: str, begin: int) -> None:
         if is_word(name):
             return
-        place = self._place(name.split()[0] if name.split() else "=", begin)
+        place = self._place("".join(name.split()[:1]) or "=", begin)
         if name.startswith("*") or kind.endswith("*"):
             raise self.scan.error("a pointer means nothing elsewhere: use CLASS or MODEL for objects", place)
         raise self.scan.error(f"a name has letters, digits and underscores, not {name!r}", place)

@@ -8,9 +8,12 @@ from typing import Final, NamedTuple
 
 from everywire.remoteobjects.rep.tree import ParameterDecl
 
+EMPTY: Final = "{}"
+"""What behind a type is the value that C++ gives it by itself; parentheses would not do."""
+
 _ESCAPES: Final = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\", ")": "\\051", "/": "\\057"}
 """Characters that a text in quotes cannot have: repc stops at any closing parenthesis, and takes // for a comment."""
-_UNESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_UNESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
 class Qualified(NamedTuple):
@@ -98,6 +101,21 @@ def unquoted(literal: str) -> str | None:
         return found.decode()
     except UnicodeDecodeError:
         return None
+
+
+def outside_quotes(text: str) -> tuple[str, bool]:
+    """Return *text* with blanks for what is in quotes, and whether the last quote is open."""
+    shown: list[str] = []
+    inside = escaped = False
+    for mark in text:
+        shown.append(" " if inside else mark)
+        if escaped:
+            escaped = False
+        elif mark == '"':
+            inside = not inside
+        else:
+            escaped = inside and mark == "\\"
+    return "".join(shown), inside
 
 
 def _escape(mark: str, marks: Iterator[str]) -> bytes | None:

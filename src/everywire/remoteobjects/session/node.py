@@ -54,6 +54,7 @@ from everywire.runtime.limits import DEFAULT_LIMITS, Limits
 from everywire.runtime.outbox import Outbox
 from everywire.runtime.pending import PendingCall
 from everywire.transport import Address, Connection, dial, parse_address
+from everywire.transport.heartbeat import IDLE, Heartbeat, silent
 
 News = Callable[[Packet], object]
 
@@ -65,7 +66,12 @@ class NodeSession:
     """One connection to a host; a `transport.Receiver`."""
 
     def __init__(
-        self, limits: Limits = DEFAULT_LIMITS, *, probe: bool = True, credential: Credential | None = None
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        probe: bool = True,
+        credential: Credential | None = None,
+        heartbeat: float = IDLE,
     ) -> None:
         self.limits = limits
         self.objects: dict[str, ObjectInfo] = {}
@@ -89,13 +95,20 @@ class NodeSession:
         self._calls: dict[str, tuple[dict[int, tuple[Waiting, Any]], Callable[[], int]]] = {}
         self._connection: Connection | None = None
         self._outbox: Outbox | None = None
+        self._heart = Heartbeat(
+            self.loop.call_later, heartbeat, ask=self._ask_alive, dead=self._dead, excused=self.may_be_silent
+        )
+
+    async def reach(self, url: str | Address) -> None:
+        """Connect."""
+        await dial(url, self, write_limit=self.limits.unsent_soft, timeout=self.limits.handshake)
 
     async def open(self, url: str | Address) -> None:
         """Connect, log in where the host demands it, and wait for its list of objects.
 
         Raises LinkError, RemoteProtocolError, TokenError, or Fault(UNAUTHENTICATED) when the host does not let us in.
         """
-        await dial(url, self, write_limit=self.limits.unsent_soft, timeout=self.limits.handshake)
+        await self.reach(url)
         try:
             async with asyncio.timeout(self.limits.handshake):
                 await self._ready
@@ -111,6 +124,7 @@ class NodeSession:
         except BaseException:
             await self.close()
             raise
+        self._heart.start()
 
     async def close(self) -> None:
         """Close the connection and wait until it is gone."""
@@ -123,6 +137,11 @@ class NodeSession:
     async def wait_lost(self) -> Exception | None:
         """Wait until the connection is gone; return why."""
         return await asyncio.shield(self._gone)
+
+    @property
+    def largest_message(self) -> int:
+        """Bytes that are of use at once, where the transport has messages."""
+        return self.engine.max_frame + 4
 
     @property
     def offered(self) -> tuple[str, ...] | None:
@@ -198,6 +217,7 @@ class NodeSession:
 
     def received(self, data: bytes) -> None:
         """Take one chunk: results to their callers, news to their replicas, in order."""
+        self._heart.heard = True
         for event in self.engine.receive_data(data):
             kind = event.__class__
             if kind is Answered:
@@ -220,6 +240,7 @@ class NodeSession:
 
     def lost(self, error: LinkError | None) -> None:
         """The connection is gone: whoever waits hears why."""
+        self._heart.stop()
         self.engine.receive_eof()
         if error is None or isinstance(error.__cause__, ConnectionResetError):
             error = error if self._probed or self._listed else LinkError(_HUNG_UP)
@@ -264,6 +285,15 @@ class NodeSession:
     def listed(self, names: tuple[str, ...]) -> None:
         """Take note that the host shows *names*."""
 
+    @property
+    def pinged_as(self) -> str:
+        """The name that heartbeats carry: Qt's have that of a replica, and a host answers to any."""
+        return ""
+
+    def may_be_silent(self) -> bool:
+        """Return whether the host has a reason to answer nothing: it does not read while too many calls run."""
+        return sum(len(table) for table, _ in self._calls.values()) >= self.limits.pending_calls
+
     def end(self, reason: Exception, fault: Fault) -> None:
         """Fail everybody who waits."""
         del reason
@@ -274,6 +304,17 @@ class NodeSession:
                 future.set_exception(fault)
 
     # Private.
+
+    def _ask_alive(self) -> None:
+        pong: asyncio.Future[None] = self.loop.create_future()
+        pong.add_done_callback(_seen)
+        self._pongs.setdefault(self.pinged_as, []).append(pong)
+        self.put(Ping(self.pinged_as))
+
+    def _dead(self, seconds: float) -> None:
+        self._broken = LinkError(silent(seconds))
+        if self._connection is not None:
+            self._connection.abort()
 
     def _pass_on(self, packet: Any) -> None:
         if isinstance(packet, RemoveObject):
@@ -341,15 +382,24 @@ class NodeSession:
         return await asyncio.shield(init)
 
 
+def _seen(pong: asyncio.Future[None]) -> None:
+    """Nobody waits for the answer to a heartbeat."""
+    if not pong.cancelled():
+        pong.exception()
+
+
 _PLAIN: Final = Waiting(lambda _data, _start, _end: Odd, lambda raw: raw, None)
 
 
 @asynccontextmanager
 async def open_session(
-    url: str, *, token: str = "", limits: Limits = DEFAULT_LIMITS
+    url: str, *, token: str = "", limits: Limits = DEFAULT_LIMITS, heartbeat: float = IDLE
 ) -> AsyncGenerator[NodeSession, None]:
-    """Connect to a host of Qt Remote Objects without the object model; with *token*, ``NAME.SECRET``, log in."""
-    session = NodeSession(limits, credential=Credential(token=token))
+    """Connect to a host of Qt Remote Objects without the object model; with *token*, ``NAME.SECRET``, log in.
+
+    A host that has said nothing for *heartbeat* seconds is asked whether it is there; 0 never asks.
+    """
+    session = NodeSession(limits, credential=Credential(token=token), heartbeat=heartbeat)
     await session.open(url)
     try:
         yield session

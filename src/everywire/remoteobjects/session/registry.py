@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from everywire.errors import Code, Fault, LinkError, RemoteProtocolError
 from everywire.remoteobjects.codec import CallKind, Init, InitDynamic, Invoke, encode_packet
@@ -25,6 +25,7 @@ from everywire.remoteobjects.session.node import NodeSession
 from everywire.runtime.credentials import Credential
 from everywire.runtime.limits import DEFAULT_LIMITS, Limits
 from everywire.transport import Address
+from everywire.transport.heartbeat import IDLE
 
 Heard = Callable[[Location | None, Location | None], object]
 """Called with the entry that went and the one that came; either may be None."""
@@ -34,13 +35,13 @@ class RegistrySession(NodeSession):
     """One connection to the host of a registry."""
 
     def __init__(
-        self, limits: Limits = DEFAULT_LIMITS, *, credential: Credential | None = None, heard: Heard | None = None
+        self, limits: Limits = DEFAULT_LIMITS, *, credential: Credential | None = None, heartbeat: float = IDLE
     ) -> None:
-        super().__init__(limits, credential=credential)
+        super().__init__(limits, credential=credential, heartbeat=heartbeat)
         self.engine.types = REGISTRY_TYPES
         self.locations: dict[str, Location] = {}
         """Where objects are, by name."""
-        self._heard = heard
+        self.heard: Heard | None = None
 
     async def open(self, url: str | Address) -> None:
         """Connect, and return when the table is known.
@@ -99,8 +100,8 @@ class RegistrySession(NodeSession):
             self.other(Broken(RemoteProtocolError(f"the registry knows more than {MOST_LISTED} objects")))
 
     def _tell(self, removed: Location | None, added: Location | None) -> None:
-        if self._heard is not None:
-            self._heard(removed, added)
+        if self.heard is not None:
+            self.heard(removed, added)
 
     def _say(self, index: int, location: Location) -> None:
         argument = written_location(location, self.engine.dialect)

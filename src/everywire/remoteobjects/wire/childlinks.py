@@ -10,22 +10,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from everywire.errors import Code, EverywireError, Fault, LinkError, ModelError, RemoteProtocolError, SignatureMismatch
 from everywire.model import Contract, Member, Object, contract_of
+from everywire.model.building import empty_class
 from everywire.model.types import child_type
 from everywire.remoteobjects.codec import ObjectReference, UserTypes
 from everywire.remoteobjects.codec.extension import NAME
 from everywire.remoteobjects.codec.references import ReferenceKind, class_in, values_in
+from everywire.remoteobjects.codec.registry import REGISTRY
 from everywire.remoteobjects.engine import LONGEST_NAME, reply_head
-from everywire.remoteobjects.wire.layout import Layout, layout_in, layout_of, read_definition_of
+from everywire.remoteobjects.wire.layout import Layout, is_table_class, layout_in, layout_of, read_definition_of
 from everywire.remoteobjects.wire.looks import user_types
 from everywire.runtime.limits import MOST_NESTED
-from everywire.runtime.node import RESERVED_NAMES
 from everywire.runtime.replica import ChildLink, ReplicaLink
 
 if TYPE_CHECKING:
     from everywire.remoteobjects.wire.replicating import Channel, Link
 
+_KINDS: Final[dict[int, str]] = {ReferenceKind.CLASS: "an object without rows", ReferenceKind.MODEL: "an item model"}
+
 MOST_CLASSES: Final = 256
 """Classes of children that are remembered for one object."""
+BUILT: Final = empty_class.__module__
+"""Where classes are from that are built because the user has none."""
 PLAIN: Final = "QObject"
 """A class without members of its own, which Qt does not describe."""
 
@@ -98,7 +103,8 @@ class Brood:
         replica = self._channel.replica
         try:
             child = self._take(link, member, offered, raw)
-            member.type.convert(child)  # None, where there must be one
+            if child is None:
+                member.type.convert(None)  # there must be one, perhaps
         except EverywireError as error:
             replica.child_lost(member.name, LinkError(f"{member.name} holds what cannot be used: {error}"))
             if isinstance(error, RemoteProtocolError):
@@ -111,10 +117,18 @@ class Brood:
         if raw is None or (isinstance(raw, ObjectReference) and raw.parameters is None):
             replica.child_lost(member.name, LinkError(f"{replica.name} holds no {member.name} now"))
             return None
-        if node is None or not isinstance(raw, ObjectReference) or raw.kind != ReferenceKind.CLASS:
+        if node is None or not isinstance(raw, ObjectReference) or raw.kind == ReferenceKind.GADGET:
             raise ModelError("the host sends no reference to an object")
         known = replica.children.get(member.name)
         self._check_name(link, raw.name, known)
+        own = node.cls is not Object and node.cls.__module__ != BUILT
+        if own and is_table_class(node.cls) != (raw.kind == ReferenceKind.MODEL):
+            raise ModelError(f"a {node.name} is expected, and the host has {_KINDS[raw.kind]}")
+        if raw.kind == ReferenceKind.MODEL:
+            return self._take_model(link, member, node.cls if own else None, raw)
+        if known is not None and getattr(known.channel, "is_model", False):
+            replica.children.pop(member.name).close()  # another kind of object was there before
+            known = None
         described = child_type(offered.type) if link.extended or self._channel.exact else None
         contract, layout, types = self.classes.find(
             self._channel, link, raw, None if described is None or described.cls is Object else described.cls
@@ -134,11 +148,21 @@ class Brood:
             self._bind(link, child, (contract, layout), values)
         return child.instance  # type: ignore[no-any-return]
 
+    def _take_model(self, link: Link, member: Member, cls: type[Object] | None, raw: ObjectReference) -> Object:
+        """Return the replica of a table; every peer knows its class."""
+        known = self._channel.replica.children.get(member.name)
+        if known is not None and not getattr(known.channel, "is_model", False):
+            self._channel.replica.children.pop(member.name).close()  # another kind of object was there before
+        child = self._link_of(link, member, raw.name, cls)
+        values = values_in(raw, link.engine.dialect, link.engine.types)
+        self._bind(link, child, (Contract(""), Layout()), values, is_model=True)
+        return child.instance  # type: ignore[no-any-return]
+
     def _link_of(self, link: Link, member: Member, name: str, cls: type[Object] | None) -> ChildLink:
         """Return the link of the child, the same as before where it can be."""
         replica = self._channel.replica
         known = replica.children.get(member.name)
-        if known is None or known.name != name or cls not in (None, known.cls):
+        if known is None or cls not in (None, known.cls):
             if self._depth >= MOST_NESTED:
                 raise ModelError(f"children of children more than {MOST_NESTED} deep")
             most = link.limits.children
@@ -146,10 +170,18 @@ class Brood:
                 raise ModelError(f"more than {most} child objects, all the way down: see Limits.children")
         return replica.child(member.name, name, cls)
 
-    def _bind(self, link: Link, child: ChildLink, offered: tuple[Contract, Layout], values: tuple[Any, ...]) -> None:
+    def _bind(
+        self,
+        link: Link,
+        child: ChildLink,
+        offered: tuple[Contract, Layout],
+        values: tuple[Any, ...],
+        *,
+        is_model: bool = False,
+    ) -> None:
         channel: Channel | None = child.channel
         if channel is None:
-            channel = child.channel = self._channel.of_child(child)
+            channel = child.channel = self._channel.of_child(child, is_model=is_model)
         channel.unroute()
         child.remote = link.remote(channel)
         try:
@@ -160,7 +192,7 @@ class Brood:
 
     def _check_name(self, link: Link, name: str, known: ChildLink | None) -> None:
         """Raise ModelError when the child would take the place of another object of the link."""
-        if not name or len(name) > LONGEST_NAME or name == NAME or name in RESERVED_NAMES:
+        if not name or len(name) > LONGEST_NAME or name in (NAME, REGISTRY):
             raise ModelError(f"{name[:80]!r} is no name for a child object")
         owner = link.engine.routes.get(reply_head(name, link.engine.dialect))
         own = known is not None and known.channel is not None and owner is known.channel.waiting

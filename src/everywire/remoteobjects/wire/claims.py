@@ -1,8 +1,8 @@
 """What hosts have said to a registry: who claims which name, and which claim is the entry. Pure book-keeping.
 
 Each name may be claimed by several hosts. The oldest claim is the entry that everybody sees; when it goes, with its
-host's link or by its host's word, the next one takes its place. A claim belongs to the link that made it: no message can
-take back another's.
+host's link or by its host's word, the next one takes its place. A claim belongs to the link that made it: no message
+can take back another's.
 """
 
 from __future__ import annotations

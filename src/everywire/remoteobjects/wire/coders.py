@@ -58,7 +58,7 @@ def _helpers(types: Types, dialect: Dialect, known: UserTypes = NO_TYPES) -> dic
 class _FastReader(Reader):
     """Leaves values of unknown types to the general path, which knows what the peer has announced."""
 
-    def _read_blob(self, type_name: str, blob: bytes, *, key_count: int) -> object:
+    def _read_blob(self, type_name: str, *, key_count: int) -> object:
         raise UnknownUserType(type_name)
 
 

@@ -7,6 +7,7 @@ declared ones; methods: `pushXxx` of the writable properties in order, then the 
 from __future__ import annotations
 
 import enum
+import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -17,7 +18,7 @@ from everywire.model.description import MOST_MEMBERS, MOST_PARAMETERS
 from everywire.model.names import is_public, pascal, proposal
 from everywire.model.types import ANY, AnyType, EnumType, Int, ObjectOf, OptionalOf, Type, child_type
 from everywire.remoteobjects.codec import ClassDefinition, EnumDef, MethodDef, PropertyDef, SignalDef
-from everywire.remoteobjects.rep.marks import CppType, Modifier, modifier_of
+from everywire.remoteobjects.rep.marks import CppType, Modifier, cpp_enum, modifier_of
 from everywire.remoteobjects.rep.names import parameter_name, push_name, wire_name
 from everywire.remoteobjects.wire.looks import wired
 from everywire.remoteobjects.wire.qttypes import lift, qt_type
@@ -25,6 +26,9 @@ from everywire.remoteobjects.wire.typenames import python_type
 
 POINTER: Final = "QObject*"
 """What Qt calls the type of every property that holds an object."""
+
+MODEL: Final = "QAbstractItemModel*"
+"""And of every one that holds an item model, which is a table here."""
 
 MOST_OVERLOADS: Final = 64
 """Members of one name in a foreign class; further ones are left out, for each is compared with each."""
@@ -62,24 +66,32 @@ def layout_in(definition: ClassDefinition, contract: Contract) -> Layout | None:
 
     The description of an everywire host knows no CONSTANT and no READWRITE, so the order alone does not tell.
     """
-    properties, signals, methods = ({name: n for n, name in enumerate(names)} for names in names_in(definition))
+    properties, signals, methods = map(_places, names_in(definition))
     layout = Layout()
     try:
         for name, member in contract.members.items():
             wire = wire_name(member)
             if member.kind is Kind.SIGNAL:
-                layout.signals[name] = signals[wire]
+                layout.signals[name] = signals[wire].pop(0)
             elif member.kind is Kind.PROPERTY:
-                layout.properties[name] = properties[wire]
-                if (place := signals.get(f"{wire}Changed")) is not None:
-                    layout.notifies[name] = place
-                if (place := methods.get(push_name(wire))) is not None:
-                    layout.pushes[name] = place
+                layout.properties[name] = properties[wire].pop(0)
+                if changed := signals.get(f"{wire}Changed"):
+                    layout.notifies[name] = changed[0]
+                if pushes := methods.get(push_name(wire)):
+                    layout.pushes[name] = pushes[0]
             elif not member.stream:
-                layout.slots[name] = methods[wire]
-    except KeyError:
+                layout.slots[name] = methods[wire].pop(0)
+    except (KeyError, IndexError):
         return None
     return layout
+
+
+def _places(names: tuple[str, ...]) -> dict[str, list[int]]:
+    """Return the places of each name; overloads have several."""
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        found.setdefault(name, []).append(place)
+    return found
 
 
 def notifies(member: Member) -> bool:
@@ -133,7 +145,16 @@ def _notify_signature(change: SignalDef | None) -> str | None:
 
 
 def _type_name(parameter: Parameter) -> str:
-    return POINTER if child_type(parameter.type) is not None else wired(parameter.type, parameter.marks).name
+    child = child_type(parameter.type)
+    if child is None:
+        return wired(parameter.type, parameter.marks).name
+    return MODEL if is_table_class(child.cls) else POINTER
+
+
+def is_table_class(cls: type) -> bool:
+    """Return whether *cls* is one of tables; programs without tables never load what those need."""
+    tables = sys.modules.get("everywire.tables.table")
+    return tables is not None and issubclass(cls, tables.Table)
 
 
 def read_definition_of(definition: ClassDefinition, name: str) -> tuple[Contract, Layout]:
@@ -226,7 +247,7 @@ class _Reading:
         if self._is_surplus(prop.name):
             return
         python, type_text = self._free(prop.name), _container_or(prop.type_name, prop.notify)
-        child = type_text == POINTER
+        child = type_text in (POINTER, MODEL)
         node = OptionalOf(ObjectOf(Object)) if child else python_type(type_text, self._enums)
         parameter = Parameter(python, node, marks=_declared(type_text))
         self.members[python] = Member(Kind.PROPERTY, python, (parameter,), writable=not child, wire_name=prop.name)
@@ -361,6 +382,9 @@ def _split(inner: str) -> list[str]:
     return [*parts, inner[start:]] if inner else []
 
 
+_BASES: Final = {1: "qint8", 2: "qint16"}
+
+
 def enum_type(item: EnumDef) -> Type:
     """Return the Python enum of a foreign one, or a number's type when Python cannot have it."""
     base: Any = enum.IntFlag if item.is_flag else enum.IntEnum
@@ -369,4 +393,8 @@ def enum_type(item: EnumDef) -> Type:
     if not 0 < len(keys) <= MOST_MEMBERS or not all(usable):
         return Int(32)
     made: type[enum.Enum] = base(item.name if is_public(item.name) else "Enumeration", keys)
+    if item.size in _BASES:
+        cpp_enum(_BASES[item.size])(made)
+    # As wide as it is there: what is 200 to an unsigned byte comes as -56.
+    made = cpp_enum({1: "qint8", 2: "qint16"}.get(item.size, ""), scoped=item.is_scoped)(made)
     return EnumType(made) if len(made) else Int(32)  # a flag with only zero has no members

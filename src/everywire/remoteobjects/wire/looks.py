@@ -10,18 +10,20 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from everywire.codec.qdatastream import NO_TYPES, Typed, TypeId, UserTypes, Writer
+from everywire.codec.qdatastream import NO_TYPES, Enumeration, Typed, TypeId, UserTypes, Writer
 from everywire.codec.qdatastream.names import CORE
 from everywire.codec.qdatastream.values import TYPE_OF_VALUE
 from everywire.errors import ModelError
 from everywire.model import Contract
 from everywire.model.marks import Mark
 from everywire.model.reading import named_types
-from everywire.model.types import EnumType, StructOf, Type
+from everywire.model.types import EnumType, Int, StructOf, Type
 from everywire.remoteobjects.codec import QTRO_2_0, Dialect
 from everywire.remoteobjects.rep.cpptypes import cpp_type, field_name
 from everywire.remoteobjects.rep.marks import CppType, enum_size
-from everywire.remoteobjects.wire.qttypes import VARIANT, QtType, lower, qt_type
+from everywire.remoteobjects.rep.names import enum_name
+from everywire.remoteobjects.rep.texts import qualified
+from everywire.remoteobjects.wire.qttypes import VARIANT, QtType, lower, present, qt_type
 from everywire.remoteobjects.wire.typenames import Foreign, Sent
 
 
@@ -39,11 +41,14 @@ class Wired(NamedTuple):
 def wired(node: Type, marks: tuple[Mark, ...] = (), *, exact: bool = False) -> Wired:
     """Return what *node* travels as to a dynamic listener, or, if *exact*, to a replica generated from a .rep."""
     if not exact:
-        named = next((mark.name for mark in marks if isinstance(mark, CppType) and _is_builtin(mark.name)), None)
+        told = (qualified(mark.name).type for mark in marks if isinstance(mark, CppType))
+        named = next(filter(_is_builtin, told), None)
         return Wired(node, *qt_type(node)) if named is None else Wired(node, CORE[named], named)
     name = cpp_type(node, marks)
     if isinstance(node, EnumType):
         return Wired(node, _ENUMS[enum_size(node.cls)], name, exact=True)
+    if isinstance(node, Int) and name not in CORE:
+        name = cpp_type(node)  # an enum that C++ has elsewhere travels as its number
     number = VARIANT.number if name == VARIANT.name else CORE.get(name, TypeId.USER)
     return Wired(node, number, name, exact=True)
 
@@ -66,8 +71,21 @@ def variant(look: Wired, value: Any, dialect: Dialect = QTRO_2_0, types: UserTyp
 def typed(look: Wired, raw: Any) -> Any:
     """Return a lowered value as what a `Writer` writes as exactly this type."""
     if look.number is VARIANT.number:
-        return raw
+        return present(look.node, raw) if look.exact else raw
+    if raw is None and look.exact:
+        raw = _EMPTY.get(look.name)
     return Typed(look.name if look.number is TypeId.USER else look.number, raw)
+
+
+_EMPTY: Final[Mapping[str, Any]] = {
+    "QCborValue": b"\xf6",
+    "QCborArray": b"\x80",
+    "QCborMap": b"\xa0",
+    "QJsonObject": {},
+    "QJsonArray": [],
+    "QJsonDocument": {},
+}
+"""What stands for None where C++ declares a type that always has a value."""
 
 
 def user_types(contract: Contract) -> UserTypes:
@@ -77,7 +95,8 @@ def user_types(contract: Contract) -> UserTypes:
         for node in named_types(member):
             found.update(types_in(node))
             if isinstance(node, EnumType):
-                found[f"{contract.name}::{node.name}"] = enum_size(node.cls)
+                owners = (contract.name, f"{contract.name}Source", f"{contract.name}Replica")
+                found.update({f"{owner}::{enum_name(node.cls)}": _layout(node) for owner in owners})
     return found
 
 
@@ -88,10 +107,14 @@ def types_in(node: Type) -> UserTypes:
     for part in node.parts:
         found.update(types_in(part))
     if isinstance(node, EnumType):
-        found[node.name] = enum_size(node.cls)
+        found.update(dict.fromkeys((node.name, enum_name(node.cls), cpp_type(node)), _layout(node)))
     elif isinstance(node, StructOf) and node.cls not in TYPE_OF_VALUE:
         found[node.name] = tuple((field_name(field), cpp_type(field.type, field.marks)) for field in node.fields)
     return found
+
+
+def _layout(node: EnumType) -> Enumeration:
+    return Enumeration.of_repc(tuple(node.keys.values()), enum_size(node.cls))
 
 
 _ENUMS: Final[Mapping[int, TypeId]] = {

@@ -21,6 +21,7 @@ from everywire.codec.qdatastream.names import CORE
 from everywire.codec.qdatastream.types import Value
 from everywire.codec.qdatastream.values import TYPE_OF_VALUE
 from everywire.errors import ModelError
+from everywire.model.marks import Mark
 from everywire.model.names import camel
 from everywire.model.types import (
     BOOL,
@@ -112,29 +113,35 @@ def lower(node: Type, value: Any, *, exact: bool = False) -> Any:
     if node == DURATION:
         return (value // timedelta(microseconds=1) + 500) // 1000  # whole numbers: a float would lose digits
     if isinstance(node, ListOf):
-        return [lower(node.item, item, exact=exact) for item in value]
+        return [_part(node.item, item, exact=exact) for item in value]
     if isinstance(node, TupleOf):
         nodes = node.items * len(value) if node.variadic else node.items
-        return [lower(item, part, exact=exact) for item, part in zip(nodes, value, strict=True)]
+        return [_part(item, part, exact=exact) for item, part in zip(nodes, value, strict=True)]
     if isinstance(node, DictOf):
         name = partial(lower, node.key, exact=True) if exact else partial(_key_text, node.key)
-        return {name(key): lower(node.value, item, exact=exact) for key, item in value.items()}
+        return {name(key): _part(node.value, item, exact=exact) for key, item in value.items()}
     if isinstance(node, StructOf):
         if node.cls in TYPE_OF_VALUE:
             return value  # QPoint and its like are types of their own
-        return {field_name(f): lower(f.type, getattr(value, f.name), exact=exact) for f in node.fields}
+        return {field_name(f): _part(f.type, getattr(value, f.name), f.marks, exact=exact) for f in node.fields}
     if isinstance(node, OptionalOf):
-        return None if value is None else _lower_present(node.item, value, exact=exact)
+        return None if value is None else lower(node.item, value, exact=exact)
     if isinstance(node, Sent):
-        return _lower_sent(node.declared, value)
+        return _lower_sent(node.declared, value, exact=exact)
     return _lower_any(value) if isinstance(node, AnyType) else value
 
 
-def _lower_present(node: Type, value: Any, *, exact: bool) -> Any:
+def _part(node: Type, value: Any, marks: tuple[Mark, ...] = (), *, exact: bool) -> Any:
+    """Lower what is inside of a value."""
     raw = lower(node, value, exact=exact)
-    if not exact or isinstance(node, (OptionalOf, AnyType)):
+    return present(node, raw) if exact and cpp_type(node, marks) == VARIANT.name else raw
+
+
+def present(node: Type, raw: Any) -> Any:
+    """Return a lowered value that goes as a QVariant, with the exact C++ type of what may be absent."""
+    if raw is None or not isinstance(node, OptionalOf) or isinstance(node.item, (OptionalOf, AnyType)):
         return raw
-    name = cpp_type(node)
+    name = cpp_type(node.item)
     return Typed(CORE.get(name, name), raw)
 
 
@@ -241,10 +248,10 @@ _KEYS_OF_TEXT: Final[Mapping[Type, Callable[[str], Any]]] = {
 }
 
 
-def _lower_sent(declared: Type, value: Any) -> Any:
+def _lower_sent(declared: Type, value: Any, *, exact: bool) -> Any:
     if isinstance(declared, Foreign):
         return declared.typed(_lower_any(value))
-    return lower(declared, declared.convert(value))
+    return lower(declared, declared.convert(value), exact=exact)
 
 
 def _lower_any(value: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from everywire.errors import Code, Fault
 from everywire.model import Member, Object, Property, contract_of, prop, signal, slot
@@ -198,8 +198,12 @@ class HostedRegistry:
             reply=lambda token, _value: encode_packet(InvokeReply(REGISTRY, token, None), self.dialect),
             policy=self.publication.policy,
             suspends=False,
-            decode=lambda *_frame: None,  # the general path reads it: nobody registers a thousand times a second
+            decode=_read_later,
         )
+
+
+def _read_later(*_frame: object) -> None:
+    """Leave a call to the general path: nobody registers a thousand times a second."""
 
 
 _METHODS: Final = {"add_source": ADD_SOURCE, "remove_source": REMOVE_SOURCE, "remove_server": REMOVE_SERVER}

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from everywire.codec.qdatastream import TypeId
 from everywire.errors import Code, Fault, ModelError, SignatureMismatch
 from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
 from everywire.model.building import build_class
@@ -32,6 +33,7 @@ from everywire.remoteobjects.engine import (
     reply_head,
     serials,
 )
+from everywire.remoteobjects.rep.marks import CppType
 from everywire.remoteobjects.wire.childlinks import Brood
 from everywire.remoteobjects.wire.coders import (
     call_frame,
@@ -59,8 +61,11 @@ class Link(Protocol):
     frames: list[bytes]
     limits: Limits
     loop: Any
-    objects: Mapping[str, Any] | None
-    """What the host shows, by name."""
+
+    @property
+    def objects(self) -> Mapping[str, Any] | None:
+        """What the host shows, by name."""
+        ...
 
     def write(self, frame: bytes, /) -> None:
         """Write at once."""
@@ -102,15 +107,17 @@ class Link(Protocol):
 class Route:
     """Where a signal or property change goes."""
 
-    __slots__ = ("decode", "echo", "echo_size", "lift", "tell")
+    __slots__ = ("decode", "echo", "echo_size", "lift", "rebinds", "tell")
 
     def __init__(
         self,
         decode: Callable[[Route, bytes, int, int], Any],
         lift_: Callable[[tuple[Any, ...]], tuple[Any, ...]],
         tell: Callable[..., None],
+        *,
+        rebinds: bool = False,
     ) -> None:
-        self.decode, self.lift, self.tell = decode, lift_, tell
+        self.decode, self.lift, self.tell, self.rebinds = decode, lift_, tell, rebinds
         self.echo, self.echo_size = b"", 0
         """How the frame begins that follows each change and repeats it, and its size; nothing when that varies."""
 
@@ -126,7 +133,7 @@ class Misfit(msgspec.Struct, frozen=True, gc=False):
     problem: str
 
 
-_NOTIFY: Final = Route(lambda _route, _data, _start, _end: IGNORED, lambda arguments: arguments, lambda: None)
+NOTIFY: Final = Route(lambda _route, _data, _start, _end: IGNORED, lambda arguments: arguments, lambda: None)
 """A property's notify signal: the change before it has said everything."""
 
 
@@ -136,6 +143,9 @@ def _leave(_route: Route, _data: bytes, _start: int, _end: int) -> None:
 
 class Channel:
     """One replica's calls and news, over all reconnects."""
+
+    is_model = False
+    """Whether the source is one of Qt's item models, which is a table here."""
 
     def __init__(
         self,
@@ -240,9 +250,9 @@ class Channel:
                 self.link.engine.routes.pop(head, None)
         self._heads.clear()
 
-    def of_child(self, child: ReplicaLink) -> Channel:
+    def of_child(self, child: ReplicaLink, *, is_model: bool = False) -> Channel:
         """Return a new channel for the replica of a child object."""
-        return Channel(child, self._failed, self._call_of, self.brood)
+        return channel_class(is_model=is_model)(child, self._failed, self._call_of, self.brood)
 
     def detach(self, fault: Fault) -> None:
         """Unbind from the link: every waiting call fails with *fault*, and news of the old source is for nobody."""
@@ -256,6 +266,20 @@ class Channel:
         for _, call in waiting:
             if not call.done():
                 call.set_exception(fault)
+
+    def when_valid(self, done: Callable[[Exception | None], object]) -> None:
+        """Call *done* when the replica is valid, with that of its children that need more than their first values."""
+        waiting = [link.channel for link in self.replica.children.values() if not getattr(link.channel, "is_settled", True)]
+
+        def settled(_error: Exception | None, channel: Channel | None = None) -> None:
+            waiting[:] = [other for other in waiting if other is not channel]
+            if not waiting:
+                done(None)  # a child that failed is no more than that
+
+        for channel in tuple(waiting):
+            channel.when_valid(partial(settled, channel=channel))
+        if not waiting:
+            done(None)
 
     def push(self, member: Member, value: Any) -> Any:
         """Call the push method of *member* and return the pending call; None when the host has no such method."""
@@ -311,6 +335,9 @@ class Channel:
         plain = wired(ours.type)
         if isinstance(theirs.type, Foreign):
             return plain._replace(node=Sent(theirs.type), number=VARIANT.number)
+        declared = next((mark.name for mark in theirs.marks if isinstance(mark, CppType)), "")
+        if "<" in declared:
+            return Wired(Sent(theirs.type), TypeId.USER, declared, exact=True)
         same = isinstance(theirs.type, AnyType) or plain.number == qt_type(theirs.type).number
         return plain if same else wired(Sent(theirs.type))
 
@@ -321,7 +348,8 @@ class Channel:
         state, node, dialect = instance._everywire, member.type, link.engine.dialect
         look = self._received(node, member.parameters[0].marks)
         if child_type(node) is not None:
-            route = Route(_leave, lambda raw: raw[:1], partial(self._take_child, link, handle, member))
+            take = partial(self._take_child, link, handle, member)
+            route = Route(_leave, lambda raw: raw[:1], take, rebinds=True)
         else:
             tell = partial(handle.receive, state)
             route = Route(change_decoder(look, Heard, dialect), lambda raw: (lift(node, raw[0]),), tell)
@@ -330,7 +358,7 @@ class Channel:
         notify = self._layout.notifies.get(member.name)
         if notify is not None:
             head = invoke_head(own, CallKind.METHOD, notify, dialect)
-            self._route(link, head, _NOTIFY)
+            self._route(link, head, NOTIFY)
             if child_type(node) is None:
                 route.echo, route.echo_size = invoke_start(look, head, dialect)
 
@@ -408,7 +436,8 @@ class Channel:
                 raise SignatureMismatch(f"{self.replica.name}: the host sent no value for {member.name}")
             try:
                 if child_type(member.type) is not None:
-                    found[member.name] = self.brood.take(link, member, self._offered.members[member.name], values[index])
+                    offered = self._offered.members[member.name]
+                    found[member.name] = self.brood.take(link, member, offered, values[index])
                 else:
                     found[member.name] = lift(member.type, values[index])
             except ModelError as error:
@@ -421,6 +450,22 @@ class Channel:
         self._heads.append(head)
 
 
+def channel_class(*, is_model: bool) -> type[Channel]:
+    """Return the class of channels for one kind of source."""
+    if not is_model:
+        return Channel
+    from everywire.remoteobjects.wire.tablelinks import TableChannel  # few programs use tables
+
+    return TableChannel
+
+
+def contract_of_models() -> Contract:
+    """Return what all models offer."""
+    from everywire.tables import Table
+
+    return contract_of(Table)
+
+
 def careful_news(engine: Engine, packet: Packet) -> Any:
     """Return the event for a signal or change that no fast decoder recognized; the packet when it is for nobody."""
     raw: tuple[object, ...]
@@ -431,8 +476,8 @@ def careful_news(engine: Engine, packet: Packet) -> Any:
     else:
         return packet
     route = engine.routes.get(head)
-    if route is None or route is _NOTIFY:
-        return IGNORED if route is _NOTIFY else packet
+    if route is None or route is NOTIFY:
+        return IGNORED if route is NOTIFY else packet
     try:
         return Heard(route, route.lift(raw))
     except ModelError as error:

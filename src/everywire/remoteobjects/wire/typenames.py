@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 from everywire.codec.qdatastream import Typed, TypeId
 from everywire.codec.qdatastream.names import CORE, LISTS, MAPS, PAIRS, TypeName, parse_type_name
@@ -28,6 +28,7 @@ from everywire.model.types import (
     Int,
     ListOf,
     OptionalOf,
+    TupleOf,
     Type,
 )
 
@@ -45,7 +46,8 @@ class Foreign(AnyType):
 
     def typed(self, raw: object) -> Typed:
         """Return *raw* so that it is written as exactly this type."""
-        return Typed(CORE.get(self.qt_name, self.qt_name), raw)
+        parsed = parse_type_name(self.qt_name)
+        return Typed(CORE.get(self.qt_name, self.qt_name), raw if parsed is None else _with_keys_of(parsed, raw))
 
     def refused(self, error: ModelError) -> ModelError:
         """Return the error for a value that cannot be written as this type, for the reason *error*."""
@@ -73,7 +75,25 @@ def python_type(name: str, enums: Mapping[str, Type]) -> Type:
     twin = _TWINS.get(plain)
     if twin is None and plain in CORE:
         twin = _OF_NUMBER.get(CORE[plain])
+    if twin is None and "<" in plain:
+        twin = _container(parse_type_name(plain))
     return twin or Foreign(plain)
+
+
+def _container(name: TypeName | None) -> Type | None:
+    """Return the type of a container of what contracts know; None for any other."""
+    if name is None or (not name.arguments and name.name not in CORE):
+        return None
+    if not name.arguments:
+        return _OF_NUMBER.get(CORE[name.name])
+    parts = [part for part in map(_container, name.arguments) if part is not None]
+    if len(parts) != len(name.arguments):
+        return None
+    if name.name in LISTS and len(parts) == 1:
+        return ListOf(parts[0])
+    if name.name in MAPS and len(parts) == 2 and parts[0].immutable:
+        return DictOf(*parts)
+    return TupleOf(tuple(parts)) if name.name in PAIRS and len(parts) == 2 else None
 
 
 _OF_NUMBER: Final[Mapping[TypeId, Type]] = {
@@ -106,6 +126,30 @@ _TWINS: Final[Mapping[str, Type]] = {
     "QMap<QString,QVariant>": DictOf(STR, ANY),
 }
 """Other names of the types above."""
+
+
+def _with_keys_of(wanted: TypeName, raw: Any) -> Any:
+    """Return *raw* with the keys of its maps as numbers where those of *wanted* are: in a variant they are text."""
+    name, arguments = wanted
+    untouched: Any = raw
+    if name in LISTS and len(arguments) == 1 and isinstance(raw, (list, tuple)):
+        return [_with_keys_of(arguments[0], item) for item in cast("list[Any]", raw)]
+    if name in MAPS and len(arguments) == 2 and isinstance(raw, dict):
+        items = cast("dict[Any, Any]", raw).items()
+        return {_key_of(arguments[0], key): _with_keys_of(arguments[1], item) for key, item in items}
+    if name in PAIRS and isinstance(raw, (list, tuple)) and len(arguments) == len(cast("list[Any]", raw)):
+        return [_with_keys_of(part, item) for part, item in zip(arguments, cast("list[Any]", raw), strict=True)]
+    return untouched
+
+
+def _key_of(wanted: TypeName, key: Any) -> Any:
+    number = CORE.get(wanted.name)
+    if not isinstance(key, str) or (number is not None and not isinstance(_OF_NUMBER.get(number), (Int, Float))):
+        return key
+    try:
+        return float(key) if number in (TypeId.DOUBLE, TypeId.FLOAT) else int(key)  # an enum is a number as well
+    except ValueError:
+        return key  # which the codec refuses, and says what it is
 
 
 def _is_known(name: str) -> bool:

@@ -4,12 +4,12 @@
 #include <QtCore>
 #include <QtDBus>
 
+#include "jsonlines.h"
+
 inline const QString SERVICE = QStringLiteral("org.acme.Plant");
 inline const QString PATH = QStringLiteral("/org/acme/Plant/boiler");
 inline const QString INTERFACE = QStringLiteral("org.acme.Plant.Boiler1");
 inline const QString REFUSED = QStringLiteral("org.acme.Plant.Error.Refused");
-
-void say(const QJsonObject &fact);
 
 struct Place {
     double x = 0, y = 0;

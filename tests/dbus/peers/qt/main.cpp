@@ -3,16 +3,6 @@
 // of D-Bus is {"type": signature, "value": …} both ways, since JSON alone does not tell an int from a uint.
 #include "boiler.h"
 
-#include <cstdio>
-#include <unistd.h>
-
-void say(const QJsonObject &fact)
-{
-    const QByteArray line = QJsonDocument(fact).toJson(QJsonDocument::Compact) + '\n';
-    fwrite(line.constData(), 1, size_t(line.size()), stdout);
-    fflush(stdout);
-}
-
 static const QString PROPERTIES = QStringLiteral("org.freedesktop.DBus.Properties");
 
 // ------------------------------------------------------------------------------------------------------------ values
@@ -273,36 +263,6 @@ private:
     QScopedPointer<QDBusInterface> m_interface;
 };
 
-class Ear : public QObject
-{
-    Q_OBJECT
-public:
-    explicit Ear(Actor *actor) : m_actor(actor), m_notifier(0, QSocketNotifier::Read)
-    {
-        connect(&m_notifier, &QSocketNotifier::activated, this, &Ear::readable);
-    }
-
-private Q_SLOTS:
-    void readable()
-    {
-        char data[65536];
-        const ssize_t count = ::read(0, data, sizeof data);
-        if (count <= 0)
-            return QCoreApplication::quit();
-        m_rest.append(data, count);
-        while (const qsizetype end = m_rest.indexOf('\n') + 1) {
-            const QJsonObject request = QJsonDocument::fromJson(m_rest.left(end)).object();
-            m_rest.remove(0, end);
-            say({{"id", request["id"]}, {"result", m_actor->obey(request["do"].toString(), request)}});
-        }
-    }
-
-private:
-    Actor *m_actor;
-    QSocketNotifier m_notifier;
-    QByteArray m_rest;
-};
-
 int main(int argc, char **argv)
 {
     QCoreApplication application(argc, argv);
@@ -317,7 +277,7 @@ int main(int argc, char **argv)
         actor.reset(new Service(words[2], bus));
     else
         actor.reset(new Client(words[2], bus));
-    Ear ear(actor.data());
+    const Ear ear([&actor](const QString &verb, const QJsonObject &request) { return actor->obey(verb, request); });
     say({{"event", "ready"}});
     return application.exec();
 }
