@@ -228,6 +228,23 @@ def test_the_program_about_registries_prints_what_it_says(tmp_path: Path) -> Non
     assert run(tmp_path, "plant.py") == "20.0\nhall\nhall is gone\n"
 
 
+def test_the_program_about_children_prints_what_it_says(tmp_path: Path) -> None:
+    assert programs(ROOT / "docs" / "howto" / "children.md", tmp_path) == {"mill.py"}
+    assert run(tmp_path, "mill.py") == "3\n7\nice\nvalid\n"
+
+
+def test_the_program_about_tables_prints_what_it_says(tmp_path: Path) -> None:
+    assert programs(ROOT / "docs" / "howto" / "tables.md", tmp_path) == {"readings.py"}
+    assert run(tmp_path, "readings.py").splitlines() == [
+        "100000 ('sensor', 'celsius')",
+        "Reading(sensor='s70000', celsius=7000.0)",
+        "50 s510 None",
+        "new: 0 0",
+        "s510",
+        "Reading(sensor='new', celsius=22.0)",
+    ]
+
+
 def test_the_index_names_every_page() -> None:
     index = ROOT / "docs" / "index.md"
     linked = {(index.parent / target).resolve() for target in LINK.findall(index.read_text(encoding="utf-8"))}

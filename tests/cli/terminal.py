@@ -53,9 +53,9 @@ class Terminal:
         """Send keys."""
         os.write(self._ours, text.encode())
 
-    def read_until(self, pattern: str) -> str:
+    def read_until(self, pattern: str, patience: float = PATIENCE) -> str:
         """Read until *pattern*, a regular expression, is found in what has not been read yet; return that."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while (found := re.search(pattern, self.shown[self._seen :])) is None:
             assert self._read(deadline - time.monotonic()), f"no {pattern!r} in {self.shown[self._seen :]!r}"
         read = self.shown[self._seen : self._seen + found.end()]

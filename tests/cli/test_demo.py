@@ -28,6 +28,7 @@ from everywire.cli.demo.invitation import everywire_command, invitation
 from everywire.cli.exits import Exit
 from everywire.cli.plant import LIMIT, Mode, Pump, Thermostat
 from everywire.errors import LinkError, MissingExtra
+from tests.cli.terminal import Terminal
 from tests.dbus import lab
 
 pytestmark = pytest.mark.timeout(90)
@@ -36,7 +37,10 @@ pytestmark = pytest.mark.timeout(90)
 Start = Callable[..., Any]
 LONG = 60.0
 """Seconds for a whole demo."""
-USERS = ["memory", "local", "local", "tcp", "tcp", "http", "http", "http+local", "dbus+local", "dbus", "dbus"]
+QTRO = ["memory", "local", "local", "tcp", "tcp", "local (Qt 5)", "registry+tcp"]
+HTTP = ["qtro+ws", "http", "http", "http+local"]
+DBUS = ["dbus+local", "dbus", "dbus"]
+USERS = [*QTRO, *HTTP, *DBUS]
 
 
 def table(lines: list[str]) -> list[list[str]]:
@@ -55,15 +59,26 @@ def test_once_uses_every_wire_with_a_real_qt_program_and_all_agree(start: Start,
     out, err = demo.end(LONG)
     assert (demo.code, err) == (Exit.OK, "")
     rows = table(out.splitlines())
-    assert [row[0] for row in rows] == [*USERS, "local", "dbus", "local → tcp"]
-    assert [row[1] for row in rows[5:13]] == [
-        "Python, no class", "curl", "curl --unix-socket", "Python, typed", "Python, no class", "busctl",
-        "a PySide6 program", "a PySide6 program",
+    assert [row[0] for row in rows] == [*USERS, "local", "registry+tcp", "dbus", "local → tcp"]
+    assert [row[1] for row in rows[5:17]] == [
+        "Python, typed", "Python, by name", "Python, no class", "Python, no class", "curl", "curl, Unix socket",
+        "Python, typed", "Python, no class", "busctl", "a PySide6 program", "a PySide6 program", "a PySide6 program",
     ]  # fmt: skip
     assert {row[-1] for row in rows} == {"yes"}
     assert {row[-2] for row in rows} == {"33.3 roof"}
     assert out.endswith("All agree with what the plant holds.\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.interop
+def test_on_a_terminal_of_80_columns_no_line_is_too_long(tmp_path: Path) -> None:
+    words = (sys.executable, "-m", "everywire", "demo", "--once", "--no-qt")
+    place = {"XDG_RUNTIME_DIR": str(tmp_path), "NO_COLOR": "1"}
+    with Terminal(words, columns=80, environment=place) as terminal:
+        shown = terminal.read_until("All agree", LONG).splitlines()
+    assert max(map(len, shown)) <= 80
+    first = next(n for n, line in enumerate(shown) if line.startswith("WIRE"))
+    assert [re.split(r"\s{2,}", line)[0] for line in shown[first + 2 : -2]] == [*USERS, "local → tcp"]
 
 
 def test_once_without_qt_has_no_qt_program(start: Start, tmp_path: Path) -> None:
@@ -83,7 +98,7 @@ def test_without_curl_a_line_says_how_to_get_it(start: Start, tmp_path: Path) ->
     assert (demo.code, err) == (Exit.OK, "")
     assert "curl is not installed, so it takes no part: apt install curl\n" in out
     assert "dbus-daemon, which makes one, is not installed, so D-Bus is used without a bus only: apt install" in out
-    assert [row[0] for row in table(out.splitlines())] == [*USERS[:6], "dbus+local", "local → tcp"]
+    assert [row[0] for row in table(out.splitlines())] == [*QTRO, *HTTP[:2], "dbus+local", "local → tcp"]
 
 
 def test_without_the_http_extra_its_rows_are_left_out(start: Start, tmp_path: Path) -> None:
@@ -95,7 +110,8 @@ def test_without_the_http_extra_its_rows_are_left_out(start: Start, tmp_path: Pa
     assert (demo.code, err) == (Exit.OK, "")
     assert "The http wire is not installed: pip install 'everywire[http]'\n" in out
     assert "http:" not in out
-    assert [row[0] for row in table(out.splitlines())] == [*USERS[:5], *USERS[8:], "local → tcp"]
+    assert "qtro+ws" not in out
+    assert [row[0] for row in table(out.splitlines())] == [*QTRO, *DBUS, "local → tcp"]
 
 
 def test_without_the_dbus_extra_its_rows_are_left_out(start: Start, tmp_path: Path) -> None:
@@ -108,7 +124,7 @@ def test_without_the_dbus_extra_its_rows_are_left_out(start: Start, tmp_path: Pa
     assert (demo.code, err) == (Exit.OK, "")
     assert "The dbus wire is not installed: pip install 'everywire[dbus]'\n" in out
     assert "dbus:" not in out
-    assert [row[0] for row in table(out.splitlines())] == [*USERS[:8], "local → tcp"]
+    assert [row[0] for row in table(out.splitlines())] == [*QTRO, *HTTP, "local → tcp"]
 
 
 def test_the_bus_of_the_session_is_used_unless_somebody_has_the_name(
@@ -238,7 +254,7 @@ def test_it_stays_up_and_what_it_invites_to_works_until_ctrl_c(start: Start, tmp
     assert "data:" in events
     commands = [line.strip() for line in re.findall(r"^  \S*everywire .*$", shown, re.MULTILINE)]
     assert [re.split("everywire ", command, maxsplit=1)[1].split()[0] for command in commands] == [
-        "get", "set", "watch", "call", "tree", "get", "monitor",
+        "get", "set", "watch", "call", "list", "tree", "get", "monitor",
     ]  # fmt: skip
     for command in commands:
         shell(command + (" -n 1" if "watch" in command or "monitor" in command else ""))
@@ -396,4 +412,5 @@ def test_the_command_is_shown_as_it_can_be_called_here(monkeypatch: pytest.Monke
     assert everywire_command() == str(program)
     program.chmod(0o755)
     assert everywire_command() == "everywire"
-    assert f"\n{program.with_name('python')} -c '" in invitation({"local": "local:x", "tcp": "tcp://127.0.0.1:1"})
+    urls = {"local": "local:x", "tcp": "tcp://127.0.0.1:1", "registry": "registry+tcp://127.0.0.1:2"}
+    assert f"\n{program.with_name('python')} -c '" in invitation(urls)

@@ -42,7 +42,8 @@ def test_every_wire_works_here_and_a_real_qt_program_too(
     tls = set() if doctor.shutil.which("openssl") else {"tls:", "https:"}
     ours = {f"{name}:" for name in IMPLIED if name != "dbus"}
     dbus = {"dbus:session", "dbus:system", "dbus+local:"}
-    assert working == {*ours, *dbus, "http+local:", "a PySide6 program"} - tls
+    more = {"http+local:", "qtro+ws:", "registry+tcp:", "a PySide6 program"}
+    assert working == {*ours, *dbus, *more} - tls
     assert {finding["what"] for finding in told["system"]} == checks.SYSTEM.keys()
     extras = {f"everywire[{extra}]" for extra in ("cli", "dbus", "http", "qt")}
     assert {"everywire", *extras} == {finding["what"] for finding in told["libraries"]}

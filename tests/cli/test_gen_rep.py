@@ -107,6 +107,45 @@ def test_what_cannot_be_read_is_said_in_one_line(cli: Cli, arguments: tuple[str,
     assert message in result.stderr
 
 
+def test_for_qt_5_flags_are_numbers_and_enums_are_plain(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weekly.py").write_text(WEEKLY)
+    monkeypatch.chdir(tmp_path)
+    assert "FLAG(Days DaysFlag)" in cli("gen", "rep", "weekly:Weekly").stdout
+    assert cli("gen", "rep", "weekly:Weekly", "--qt5").stdout.endswith(
+        "class Weekly\n{\n    PROP(int days READONLY)\n    PROP(LevelEnum::Level level READONLY)\n};\n"
+    )
+
+
+WEEKLY = """
+import enum
+from everywire import Object, Property, prop
+from everywire.remoteobjects import cpp_enum
+class Days(enum.Flag):
+    MONDAY = 1
+@cpp_enum("quint8", scoped=True)
+class Level(enum.Enum):
+    LOW = 1
+class Weekly(Object):
+    days: Property[Days] = prop(Days(0))
+    level: Property[Level] = prop(Level.LOW)
+"""
+
+
+def test_a_class_that_repc_could_not_read_is_refused_with_the_line(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "short_names.py").write_text("from everywire import Object\nclass Q(Object): ...\n")
+    monkeypatch.chdir(tmp_path)
+    result = cli("gen", "rep", "short_names:Q")
+    assert (result.exit_code, result.stdout) == (Exit.USAGE, "")
+    assert result.stderr == (
+        "everywire: what would be written:1:7: 'Q' is too short: repc wants the name of a class to have 2 characters"
+        " or more\n  class Q\n        ^\n"
+    )
+
+
 def test_interfaces_are_for_dbus(cli: Cli, bulb: Path) -> None:
     result = cli("gen", "python", str(bulb), "--interface", "org.acme.Bulb1")
     assert (result.exit_code, result.stdout) == (Exit.USAGE, "")

@@ -204,7 +204,7 @@ def test_an_unexpected_error_is_one_line_unless_debugged(cli: Cli, lab: str, mon
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr(everywire.cli.remote, "contract_of", broken)
+    monkeypatch.setattr(everywire.cli.remote, "places_in", broken)
     error = bad(cli("get", lab, "lab"), Exit.BUG)
     assert error == "everywire: ZeroDivisionError: by nothing (a bug, or a class that failed; --debug shows where)\n"
     assert "Traceback (most recent call last)" in cli("get", lab, "lab", "--debug").stderr

@@ -203,10 +203,11 @@ async def test_a_replica_waits_for_an_object_that_is_published_later(place: Plac
             async with place.connect("desk", Desk, timeout=10.0) as replica:
                 connected(await replica.add(1))
 
-        node.spawn(wait_for_object())
+        waiting = node.spawn(wait_for_object())
         async with place.connect("other", Pump):
             node.publish(Desk(), "desk")
         assert await connected.count(1) == [1101]
+        await waiting
 
 
 async def test_waiting_ends_with_a_reason(place: Place) -> None:

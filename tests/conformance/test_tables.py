@@ -458,7 +458,7 @@ async def test_a_replica_that_does_not_read_costs_little_and_then_knows_all(far_
     small = Limits(drain=0.0, unsent_soft=16 * 1024, unsent_hard=64 * 1024)
     async with far_place.hosting(limits=small, rows=source), far_place.connect("rows", Table[Reading]) as table:
         await table.fetch()
-        for n in range(20_000):  # in one turn, so that nothing is read meanwhile
+        for n in range(soak(4_000, 20_000)):  # in one turn, so that nothing is read meanwhile
             source.set(n % 10, "value", float(n))
         await reads(table, ((), source.here))
         assert link_of(table).state is ReplicaState.VALID

@@ -59,6 +59,7 @@ WIRES: Final = (
     Wire("localabstract", "localabstract:{folder}/plant"),
     Wire("tcp", "tcp://127.0.0.1:0"),
     Wire("tls", "tls://127.0.0.1:0?cert={cert}", "?ca={ca}"),
+    Wire("registry", "registry+local:{folder}/plant"),
     Wire("ws", "qtro+ws://127.0.0.1:0"),
     Wire("http", "http://127.0.0.1:0", caller="http"),
     Wire("https", "https://127.0.0.1:0?cert={cert}", "?ca={ca}", caller="http"),
@@ -95,9 +96,11 @@ class Place:
     def attached(self, node: Node) -> bool:
         """Whether a replica has attached to an object of *node*."""
         (server,) = node._servers
+        server = getattr(server, "server", server)  # of a registry, whose own links are not meant
         if self.wire.caller == "dbus":  # where a peer hears of all objects before it attaches to one
             return any(any(link.attached.values()) for link in server.links())  # type: ignore[attr-defined]
-        return any(hosted.links for hosted in server.hosted.values())  # type: ignore[attr-defined]
+        hosts = [hosted for name, hosted in server.hosted.items() if name != "Registry"]  # type: ignore[attr-defined]
+        return any(hosted.links for hosted in hosts)  # type: ignore[attr-defined]
 
     @asynccontextmanager
     async def hosting(self, *, limits: Limits = QUICK, **objects: Object) -> AsyncIterator[Node]:

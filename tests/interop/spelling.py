@@ -109,6 +109,8 @@ DOCUMENTS: Final = (
     Kind("object", {"a": [1, True]}, ["QJsonObject", {"a": [1, True]}], echo=True),
     Kind("array", [1, "b", None], ["QJsonArray", [1, "b", None]]),
     Kind("document", {"a": "b"}, ["QJsonDocument", {"a": "b"}]),
+)
+CBOR: Final = (
     Kind("cbor", b"\x63abc", ["QCborValue", "63616263"]),
     Kind("items", b"\x82\x01\x02", ["QCborArray", "820102"]),
     Kind("map", b"\xa1\x01\x02", ["QCborMap", "a10102"], echo=True),

@@ -32,6 +32,7 @@ from tests.interop.cpp_programs import cpp_host
 from tests.interop.matrix import CPP, QT5, QT6, Feature, Role, nothing, shows
 from tests.interop.plant import Mode, Paint, Reading, Shade, Spot
 from tests.interop.spelling import (
+    CBOR,
     CONTAINERS,
     DOCUMENTS,
     GEOMETRY,
@@ -57,6 +58,7 @@ GROUPS: Final = {
     Feature.TIMES: TIMES,
     Feature.GEOMETRY: GEOMETRY,
     Feature.DOCUMENTS: DOCUMENTS,
+    Feature.CBOR: CBOR,
     Feature.VARIANTS: VARIANTS,
     Feature.CONTAINERS: CONTAINERS,
 }
@@ -172,6 +174,7 @@ async def test_a_value_is_pushed_to_qt(peer: str, group: Feature, static: bool, 
 @shows(Feature.TIMES, HOST, *CPP)
 @shows(Feature.GEOMETRY, HOST, *CPP)
 @shows(Feature.DOCUMENTS, HOST, *CPP)
+@shows(Feature.CBOR, HOST, *CPP)
 @shows(Feature.VARIANTS, HOST, *CPP)
 @shows(Feature.CONTAINERS, HOST, *CPP)
 async def test_a_slot_of_qt_returns_what_it_is_given(
@@ -254,6 +257,7 @@ async def test_slots_are_called_with_and_without_a_result(peer: str, address: Ad
 
 # -------------------------------------------------------------------------------------------------- types of a .rep
 @shows(Feature.PODS, HOST, *CPP)
+@shows(Feature.PODS_NESTED, HOST, *CPP)
 async def test_structures_go_both_ways(peer: str, address: Address) -> None:
     async with offered(peer, address("local"), "Hall") as (qt, url), connect(url, "Hall", plant.Hall) as hall:
         assert (hall.spot, hall.reading) == (Spot(1.5, "here"), Reading(7, Spot(2.5, "there"), [1, -2]))
@@ -275,6 +279,7 @@ async def test_structures_go_both_ways(peer: str, address: Address) -> None:
 
 
 @shows(Feature.POD_LISTS, HOST, *CPP)
+@shows(Feature.POD_LIST_RESULTS, HOST, *CPP)
 async def test_lists_and_maps_of_structures_go_both_ways(peer: str, address: Address) -> None:
     async with offered(peer, address("local"), "Hall") as (qt, url), connect(url, "Hall", plant.Hall) as hall:
         assert hall.spots == [Spot(1, "a"), Spot(2, "b")]
@@ -336,6 +341,7 @@ nothing("repc of Qt 5 has no FLAG, and enums neither with a scope nor of a size.
 @pytest.mark.parametrize("name", ["Hall", "hall"], ids=["SourceAPI", "QObject"])
 @pytest.mark.parametrize("static", [True, False], ids=["static", "dynamic"])
 @shows(Feature.CHILD, HOST, *CPP)
+@shows(Feature.CHILD_NESTED, HOST, *CPP)
 async def test_children_are_replicas_of_their_own(peer: str, static: bool, name: str, address: Address) -> None:
     async with offered(peer, address("local"), name) as (qt, url):
         async with connect(url, name, plant.Hall if static else None) as hall:
@@ -406,6 +412,8 @@ async def test_a_withdrawn_object_is_suspect_until_it_is_offered_again(peer: str
 
 @pytest.mark.parametrize("kind", ["local", "tcp"])
 @shows(Feature.RECONNECT, HOST, *CPP)
+@shows(Feature.MODEL_BACK, HOST, *CPP)
+@shows(Feature.NESTED_BACK_STATIC, HOST, *CPP)
 async def test_a_killed_host_makes_replicas_suspect_and_a_new_one_valid(peer: str, kind: str, address: Address) -> None:
     async with offered(peer, address(kind), "Hall") as (first, url), connect(url, "Hall", plant.Hall) as hall:
         states: asyncio.Queue[ReplicaState] = asyncio.Queue()
@@ -423,6 +431,22 @@ async def test_a_killed_host_makes_replicas_suspect_and_a_new_one_valid(peer: st
             assert await hall.add_one(1) == 2
             assert hall.pump is not None
             assert await hall.pump.add_one(1) == 2
+            assert hall.pump.valve is not None
+            assert await hall.pump.valve.turn(1) == "turned by 1"
+            assert hall.rows is not None
+            assert len(await hall.rows.fetch()) == 3
+
+
+@shows(Feature.NESTED_BACK, HOST, *CPP)
+async def test_children_of_children_come_back_with_a_new_host(peer: str, address: Address) -> None:
+    async with offered(peer, address("local"), "hall") as (first, url), connect(url, "hall") as hall:
+        assert await hall.pump.valve.turn(2) == "turned by 2"
+        await first.kill()
+        await link_of(hall).wait_for(ReplicaState.SUSPECT)
+        async with offered(peer, url, "hall"):
+            await link_of(hall).wait_valid()
+            assert await hall.pump.valve.turn(3) == "turned by 3"
+            assert hall.pump.valve.opening == 4
 
 
 @shows(Feature.RECONNECT, HOST, QT5)

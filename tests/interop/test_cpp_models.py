@@ -225,6 +225,9 @@ async def test_qt_follows_every_change_of_our_table(peer: str, address: Address)
         table[1] = ("Air", 5)
         await qt.hear("data changed", object="table", **{"from": [[1, 0]]})
         assert await cell(qt, (1, 0)) == "Air"
+        table.sort()
+        await qt.hear("layout changed", object="table")
+        assert [await cell(qt, (row, 0)) for row in range(2)] == ["Air", "Fugue"]
         table.reset([("Gigue", 200)])
         await qt.hear("reset", object="table")
         assert await cell(qt, (0, 0)) == "Gigue"

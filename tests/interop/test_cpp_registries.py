@@ -13,8 +13,9 @@ from everywire import Limits, Node, Object, Property, RemoteObjects, connect, i3
 from everywire.remoteobjects import Location, open_registry
 from everywire.remoteobjects.endpoint import registering
 from tests.interop.cpp_programs import cpp_host, cpp_node
+from tests.interop.matrix import CPP, Feature, Role, shows
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(30)]
+pytestmark = [pytest.mark.interop, pytest.mark.cpp, pytest.mark.timeout(30)]
 
 QUICK = Limits(drain=0.0)
 TCP: Final = "tcp://127.0.0.1:0"
@@ -66,6 +67,10 @@ async def until_known(registry: str, name: str) -> Location:
         return directory.locations[name]
 
 
+@shows(Feature.REGISTRY, Role.HOST, *CPP)
+@shows(Feature.REGISTRY, Role.REPLICA, *CPP)
+@shows(Feature.REGISTRY_HOST, Role.HOST, *CPP)
+@shows(Feature.REGISTRY_HOST, Role.REPLICA, *CPP)
 async def test_our_host_and_node_use_a_registry_of_qt(qt: str) -> None:
     async with cpp_host(qt) as theirs, cpp_node(qt) as node:
         _, registry = await theirs.ask("serve", url=TCP, names=["valve"], is_registry=True)
@@ -87,6 +92,9 @@ async def test_our_host_and_node_use_a_registry_of_qt(qt: str) -> None:
             assert set(await node.ask("locations")) == {"valve"}
 
 
+@shows(Feature.REGISTRY_HOST, Role.REPLICA, *CPP)
+@shows(Feature.REGISTRY, Role.HOST, *CPP)
+@shows(Feature.REGISTRY, Role.REPLICA, *CPP)
 async def test_hosts_and_nodes_of_qt_use_our_registry(qt: str) -> None:
     async with our_registry(qt) as (ours, registry), cpp_host(qt) as host, cpp_node(qt) as node:
         ours.publish(gauge(3.5), "gauge")
@@ -128,6 +136,7 @@ async def test_our_host_takes_over_from_a_host_of_qt_that_died(qt: str, monkeypa
                         break
 
 
+@shows(Feature.PROXY, Role.REPLICA, *CPP)
 async def test_a_proxy_of_qt_passes_on_what_our_registry_knows_and_the_other_way_round(qt: str) -> None:
     """`proxy` and `reverseProxy` of a gateway of Qt, between an inner network of ours and an outer one."""
     async with our_registry(qt) as (inside, inner), cpp_host(qt) as gateway:
@@ -142,6 +151,8 @@ async def test_a_proxy_of_qt_passes_on_what_our_registry_knows_and_the_other_way
             assert found.level == 4.5
 
 
+@shows(Feature.PROXY, Role.HOST, *CPP)
+@shows(Feature.PROXY, Role.REPLICA, *CPP)
 @pytest.mark.parametrize("qt, other", [("Qt 5.15", "Qt 6.4"), ("Qt 6.4", "Qt 5.15")])
 async def test_a_proxy_joins_what_qt_itself_cannot_a_network_of_qt_5_and_one_of_qt_6(qt: str, other: str) -> None:
     async with cpp_host(qt) as theirs, cpp_node(other) as node, Node(limits=QUICK) as gateway:
@@ -158,6 +169,7 @@ async def test_a_proxy_joins_what_qt_itself_cannot_a_network_of_qt_5_and_one_of_
         await proxy.close()
 
 
+@shows(Feature.PROXY, Role.HOST, *CPP)
 async def test_a_proxy_of_ours_shows_one_host_without_a_registry(qt: str) -> None:
     async with cpp_host(qt) as host, Node(limits=QUICK) as gateway:
         _, url = await host.ask("serve", url=TCP, names=["plain", "valve"])

@@ -9,14 +9,16 @@ from typing import Any, Final
 
 import pytest
 
-from everywire import Node, Object
+from everywire import Node, Object, Property, i32, prop, slot
 from everywire.remoteobjects.codec import QTRO_1_3, QTRO_2_0, Pong
+from everywire.tables import Table
 from tests.interop import modern, sources
 from tests.interop.cpp_programs import cpp_host, cpp_node
-from tests.interop.matrix import CPP, QT5, QT6, Feature, Role, nothing, shows
+from tests.interop.matrix import CPP, QT5, QT6, Feature, Role, nothing, qt_cannot, shows
 from tests.interop.plant import Mode, Paint, Reading, Shade, Spot
 from tests.interop.recorder import recorded
 from tests.interop.spelling import (
+    CBOR,
     CONTAINERS,
     DOCUMENTS,
     GEOMETRY,
@@ -31,7 +33,7 @@ from tests.interop.spelling import (
     spelt_spot,
     spelt_spots,
 )
-from tests.programs import Program
+from tests.programs import Program, ProgramDied
 
 pytestmark = [pytest.mark.interop, pytest.mark.cpp]
 
@@ -42,6 +44,7 @@ GROUPS: Final = {
     Feature.TIMES: TIMES,
     Feature.GEOMETRY: GEOMETRY,
     Feature.DOCUMENTS: DOCUMENTS,
+    Feature.CBOR: CBOR,
     Feature.VARIANTS: VARIANTS,
     Feature.CONTAINERS: CONTAINERS,
 }
@@ -163,6 +166,7 @@ async def test_qt_pushes_a_value(peer: str, group: Feature, static: bool, addres
 @shows(Feature.TIMES, REPLICA, *CPP)
 @shows(Feature.GEOMETRY, REPLICA, *CPP)
 @shows(Feature.DOCUMENTS, REPLICA, *CPP)
+@shows(Feature.CBOR, REPLICA, *CPP)
 @shows(Feature.VARIANTS, REPLICA, *CPP)
 @shows(Feature.CONTAINERS, REPLICA, *CPP)
 async def test_a_slot_of_ours_returns_to_qt_what_it_is_given(
@@ -246,6 +250,7 @@ async def test_slots_are_called_with_and_without_a_result(peer: str, static: boo
 
 # -------------------------------------------------------------------------------------------------- types of a .rep
 @shows(Feature.PODS, REPLICA, *CPP)
+@shows(Feature.PODS_NESTED, REPLICA, *CPP)
 async def test_structures_go_both_ways(peer: str, address: Address) -> None:
     hall = sources.Hall()
     async with used(peer, address("local"), Hall=hall) as (_, qt):
@@ -290,7 +295,7 @@ async def test_lists_and_maps_of_structures_go_both_ways(peer: str, address: Add
         assert hall.places == places
 
 
-@shows(Feature.POD_LISTS, REPLICA, QT5)
+@shows(Feature.POD_LIST_RESULTS, REPLICA, QT5)
 async def test_a_list_of_structures_is_a_result(peer: str, address: Address) -> None:
     async with used(peer, address("local"), Hall=sources.Hall()) as (_, qt):
         moved = await result(qt, "Hall", "moveAll", spelt_spots(Spot(1, "a")), ["double", 1.0])
@@ -298,9 +303,12 @@ async def test_a_list_of_structures_is_a_result(peer: str, address: Address) -> 
         assert await result(qt, "Hall", "byLabel", moved) == spelt_places({"a": Spot(2, "a")})
 
 
+@qt_cannot(
+    "Replicas of Qt 6.2 to 6.7 do not decode a list or map of PODs in a result, not that of a source of Qt either.",
+    Feature.POD_LIST_RESULTS, REPLICA, QT6,
+)  # fmt: skip
 @pytest.mark.parametrize("whose", ["ours", "Qt's"])
 async def test_a_list_of_structures_as_a_result_is_not_decoded_by_qt_6_4(whose: str, address: Address) -> None:
-    """A defect of Qt 6.2 to 6.7, the same with a source of its own."""
     url = address("local")
     async with Node() as node, cpp_host(QT6) as host, cpp_node(QT6) as qt:
         if whose == "ours":
@@ -360,6 +368,7 @@ nothing("repc of Qt 5 has no FLAG, and enums neither with a scope nor of a size.
 # --------------------------------------------------------------------------------------------------------- children
 @STATIC
 @shows(Feature.CHILD, REPLICA, *CPP)
+@shows(Feature.CHILD_NESTED, REPLICA, *CPP)
 async def test_children_are_replicas_of_their_own(peer: str, static: bool, address: Address) -> None:
     hall = sources.Hall()
     async with used(peer, address("local"), static=static, Hall=hall) as (_, qt):
@@ -399,8 +408,24 @@ async def test_a_child_is_replaced_and_taken_away(peer: str, static: bool, addre
 
 
 # -------------------------------------------------------------------------------------------------------- lifecycle
-# With Pump, not Hall: Qt's replicas of a class with a MODEL crash when its source comes back, those of 5.15 and of 6.4,
-# also when that is a source of Qt's own.
+@qt_cannot(
+    "Replicas of Qt from a .rep crash when children of children come back, also to a source of Qt.",
+    Feature.NESTED_BACK_STATIC, REPLICA, *CPP,
+)  # fmt: skip
+async def test_a_replica_with_children_of_children_crashes_when_a_source_of_qt_comes_back(peer: str, address: Address) -> None:
+    url = address("local")
+    async with cpp_node(peer) as qt, cpp_host(peer) as host:
+        await host.ask("serve", url=url, names=["Hall"])
+        await qt.ask("connect", url=url)
+        await acquired(qt, "Hall", "Hall")
+        await host.ask("withdraw", name="Hall")
+        await qt.hear("state", object="Hall", state="Suspect")
+        with pytest.raises(ProgramDied, match="ended with -11"):
+            await host.ask("offer", name="Hall")
+            await qt.hear("state", object="Hall", state="Valid")
+            await result(qt, "Hall", "addOne", ["int", 1])
+
+
 @STATIC
 @shows(Feature.WITHDRAWN, REPLICA, *CPP)
 async def test_a_withdrawn_object_is_suspect_until_it_is_published_again(
@@ -440,6 +465,51 @@ async def test_a_restarted_host_is_found_again_by_qt(peer: str, static: bool, ki
             assert await result(qt, "Pump", "addOne", ["int", 3]) == ["int", 4]
             await qt.ask("take", name="Pump", prop="valve", **{"as": "valve"})
             assert await result(qt, "valve", "turn(int)", ["int", 1]) == ["QString", "turned by 1"]
+
+
+class Shelf(Object):
+    """An object with structures and a model."""
+
+    spot: Property[Spot] = prop(Spot(1.5, "here"))
+    spots: Property[list[Spot]] = prop(factory=lambda: [Spot(1.0, "a")])
+    rows: Property[Table[Any] | None] = prop(None)
+
+    def __init__(self) -> None:
+        self.rows = sources.short_table()
+
+    @slot
+    async def add_one(self, number: i32) -> i32:
+        return number + 1
+
+
+@pytest.mark.parametrize("make", [Shelf, sources.Hall])
+@shows(Feature.RECONNECT, REPLICA, *CPP)
+@shows(Feature.MODEL_BACK, REPLICA, *CPP)
+@shows(Feature.NESTED_BACK, REPLICA, *CPP)
+async def test_all_of_a_dynamic_replica_comes_back_where_all_are_dynamic(
+    peer: str, make: Callable[[], Object], address: Address
+) -> None:
+    """A new host cannot know that a replica of Qt, which attaches as one from a .rep then, was a dynamic one."""
+    url = f"{address('local')}?dynamic_only=yes{'&protocol=1.3' if peer == QT5 else ''}"
+    async with cpp_node(peer) as qt:
+        for life in range(2):
+            async with Node() as node:
+                node.publish(make(), "it")
+                (where,) = await node.serve(url)
+                if life == 0:
+                    await qt.ask("connect", url=where)
+                    await qt.ask("acquire", name="it")
+                await qt.hear("state", object="it", state="Valid")
+                assert await result(qt, "it", "addOne(int)", ["int", 1]) == ["int", 2]
+                assert (await qt.ask("get", name="it", prop="spots"))[0] == "QVariantList"
+                await qt.ask("take", name="it", prop="rows", **{"as": f"rows {life}"})
+                while await qt.ask("size", name=f"rows {life}") != [3, 2]:
+                    await qt.hear("initialized", object=f"rows {life}")
+                if make is sources.Hall:
+                    await qt.ask("take", name="it", prop="pump", **{"as": f"pump {life}"})
+                    await qt.ask("take", name=f"pump {life}", prop="valve", **{"as": f"valve {life}"})
+                    assert await result(qt, f"valve {life}", "turn(int)", ["int", 1]) == ["QString", "turned by 1"]
+            await qt.hear("state", object="it", state="Suspect")
 
 
 @shows(Feature.HEARTBEAT, REPLICA, *CPP)

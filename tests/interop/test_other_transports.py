@@ -35,6 +35,7 @@ from everywire import (
 )
 from everywire.remoteobjects import Streams
 from everywire.transport import Peer
+from tests.interop.matrix import PYSIDE, Feature, Role, shows
 from tests.interop.programs import QtProgram, qt_program
 
 pytestmark = pytest.mark.interop
@@ -100,6 +101,7 @@ async def be_used(source: Counter, qt: QtProgram) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- WebSockets
+@shows(Feature.EXTERNAL, Role.HOST, PYSIDE)
 @pytest.mark.loops("asyncio", "uvloop")
 @pytest.mark.parametrize("encrypted", [False, True], ids=["ws", "wss"])
 async def test_we_use_a_host_of_qt_over_a_websocket(encrypted: bool, certificates: tuple[Path, Path]) -> None:
@@ -116,6 +118,7 @@ async def test_we_use_a_host_of_qt_over_a_websocket(encrypted: bool, certificate
             assert await counter.add_one(1) == 2
 
 
+@shows(Feature.EXTERNAL, Role.REPLICA, PYSIDE)
 @pytest.mark.loops("asyncio", "uvloop")
 @pytest.mark.parametrize("encrypted", [False, True], ids=["ws", "wss"])
 async def test_qt_uses_our_host_over_a_websocket(encrypted: bool, certificates: tuple[Path, Path]) -> None:
@@ -153,6 +156,7 @@ async def test_we_show_a_certificate_to_a_host_of_qt_that_demands_one(certificat
 
 
 # ------------------------------------------------------------------------------------------------- given streams
+@shows(Feature.EXTERNAL, Role.HOST, PYSIDE)
 async def test_we_use_a_host_of_qt_over_streams_of_our_own(tmp_path: Path) -> None:
     path = str(tmp_path / "qt")
     async with qt_program("external") as qt:
@@ -162,6 +166,7 @@ async def test_we_use_a_host_of_qt_over_streams_of_our_own(tmp_path: Path) -> No
             await use(counter, qt)
 
 
+@shows(Feature.EXTERNAL, Role.REPLICA, PYSIDE)
 async def test_qt_uses_our_host_over_streams_of_somebody_else(tmp_path: Path) -> None:
     path = str(tmp_path / "ours")
     source, streams = Counter(), Streams()
@@ -223,6 +228,7 @@ async def passed(seconds: float) -> None:
     await beat.wait()
 
 
+@shows(Feature.HEARTBEAT, Role.HOST, PYSIDE)
 async def test_a_host_of_qt_answers_heartbeats(address: Address) -> None:
     async with qt_program("host") as qt:
         _, url = await qt.ask("serve", url=address("local"), names=["engine"])

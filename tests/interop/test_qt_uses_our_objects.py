@@ -16,6 +16,7 @@ import pytest
 from everywire import Node, Object
 from everywire.codec.qdatastream import Point
 from everywire.remoteobjects.codec import Handshake, InitDynamic, InvokeReply, ObjectList, Pong
+from tests.interop.matrix import PYSIDE, Feature, Role, shows
 from tests.interop.programs import QtProgram, qt_program
 from tests.interop.recorder import recorded
 from tests.interop.samples import BOILER_REP, IDENT, MOMENT, Access, Boiler, Echo, Everything, Mode, Namesake, Reading
@@ -76,6 +77,7 @@ async def shown(url: str, **objects: Object) -> AsyncIterator[tuple[Node, QtProg
         yield node, qt
 
 
+@shows(Feature.DYNAMIC, Role.REPLICA, PYSIDE)
 @pytest.mark.parametrize("kind", ["local", "tcp", "localabstract"])
 async def test_a_dynamic_replica_shows_every_type(address: Address, kind: str) -> None:
     async with shown(address(kind), everything=Everything()) as (_, qt):
@@ -118,6 +120,8 @@ CHANGES: Final[dict[str, tuple[Any, list[Any]]]] = {
 """Another value for each property of Everything, and how a Qt program sees it."""
 
 
+@shows(Feature.READ, Role.REPLICA, PYSIDE)
+@shows(Feature.ENUMS, Role.REPLICA, PYSIDE)
 async def test_a_change_of_every_type_is_notified_with_its_value(address: Address) -> None:
     source = Everything()
     async with shown(address("local"), everything=source) as (_, qt):
@@ -188,6 +192,7 @@ async def test_a_variant_carries_every_type_from_qt(address: Address) -> None:
             assert source.anything == value
 
 
+@shows(Feature.SIGNALS, Role.REPLICA, PYSIDE)
 @pytest.mark.loops("asyncio", "uvloop")
 async def test_signals_carry_every_type(address: Address) -> None:
     async with shown(address("local"), echo=Echo()) as (_, qt):
@@ -250,6 +255,11 @@ ECHOED: Final[dict[str, list[Any]]] = {
 """Signature of each slot of Echo, and a value that it returns as it came."""
 
 
+@shows(Feature.SLOTS, Role.REPLICA, PYSIDE)
+@shows(Feature.NUMBERS, Role.REPLICA, PYSIDE)
+@shows(Feature.TIMES, Role.REPLICA, PYSIDE)
+@shows(Feature.VARIANTS, Role.REPLICA, PYSIDE)
+@shows(Feature.CONTAINERS, Role.REPLICA, PYSIDE)
 @pytest.mark.parametrize("wait", [True, False], ids=["waitForFinished", "watcher"])
 async def test_slots_return_every_type_to_a_dynamic_replica(address: Address, wait: bool) -> None:
     async with shown(address("local"), echo=Echo()) as (_, qt):
@@ -277,6 +287,7 @@ async def test_void_slots_run_in_order_and_once(address: Address, soak: Callable
     assert boiler.stopped == [str(number) for number in range(count)]
 
 
+@shows(Feature.READWRITE, Role.REPLICA, PYSIDE)
 @pytest.mark.parametrize("by", ["push", "setProperty"])
 async def test_a_property_is_written_from_qt(address: Address, by: str) -> None:
     boiler = Boiler()
@@ -392,6 +403,7 @@ async def test_a_null_date_from_qt_is_refused_where_none_may_not_be(address: Add
         assert (source.day, node.refusals["INVALID_ARGUMENT"]) == (date(2024, 1, 2), 2)
 
 
+@shows(Feature.RECONNECT, Role.REPLICA, PYSIDE)
 @pytest.mark.loops("asyncio", "uvloop")
 @pytest.mark.parametrize("kind", ["local", "tcp"])
 async def test_a_restarted_host_is_found_again_by_qt(address: Address, kind: str) -> None:
@@ -415,6 +427,7 @@ async def test_a_restarted_host_is_found_again_by_qt(address: Address, kind: str
             assert answer["value"] == ["int", 180]
 
 
+@shows(Feature.WITHDRAWN, Role.REPLICA, PYSIDE)
 async def test_a_withdrawn_object_is_suspect_until_it_is_published_again(address: Address) -> None:
     boiler = Boiler()
     async with shown(address("local"), boiler=boiler) as (node, qt):
@@ -426,6 +439,7 @@ async def test_a_withdrawn_object_is_suspect_until_it_is_published_again(address
         assert await qt.ask("get", name="boiler", prop="current") == ["float", 33.0]
 
 
+@shows(Feature.LATE, Role.REPLICA, PYSIDE)
 async def test_qt_finds_an_object_that_is_published_after_it_has_connected(address: Address) -> None:
     async with shown(address("local"), echo=Echo()) as (node, qt):
         await qt.ask("acquire", name="boiler")
@@ -444,6 +458,7 @@ async def test_a_released_replica_hears_nothing_more_and_the_others_go_on(addres
         await qt.hear("heard", object="pump", arguments=[["float", 31.0]])
 
 
+@shows(Feature.HEARTBEAT, Role.REPLICA, PYSIDE)
 async def test_heartbeats_of_qt_are_answered(address: Address) -> None:
     async with Node() as node, qt_program("node") as qt:
         node.publish(Boiler(), "boiler")
@@ -506,6 +521,7 @@ async def test_a_generated_replica_shows_properties_and_their_changes(address: A
         assert (await qt.hear("heard"))["arguments"] == [["float", 99.5], ["str", "attic"]]
 
 
+@shows(Feature.STATIC, Role.REPLICA, PYSIDE)
 async def test_a_generated_replica_calls_slots_and_pushes(address: Address) -> None:
     boiler = Boiler()
     async with generated(address("local"), boiler) as (node, qt):
@@ -531,6 +547,7 @@ async def write(qt: QtProgram, by: str, prop: str, value: list[Any], *, name: st
         await qt.ask("set", name=name, prop=prop, value=value)
 
 
+@shows(Feature.PUSH, Role.REPLICA, PYSIDE)
 @pytest.mark.parametrize("by", ["push", "setProperty"])
 async def test_a_property_of_every_type_is_written_from_qt(address: Address, by: str) -> None:
     source = Everything()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -25,6 +26,7 @@ from everywire import (
 )
 from everywire.remoteobjects import open_registry
 from everywire.remoteobjects.endpoint import registering
+from tests.interop.matrix import PYSIDE, Feature, Role, shows
 from tests.interop.programs import QtProgram, qt_program
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(40)]
@@ -48,7 +50,7 @@ def gauge(level: float) -> Gauge:
     return made
 
 
-async def shows(replica: Gauge, level: float) -> None:
+async def reaches(replica: Gauge, level: float) -> None:
     async with asyncio.timeout(15):
         async for value in Gauge.level.watch(replica):
             if value == level:
@@ -78,6 +80,7 @@ async def our_host(registry: str, level: float, name: str = "hall", url: str = T
 
 
 # ------------------------------------------------------------------------------------------- their registry
+@shows(Feature.REGISTRY_HOST, Role.HOST, PYSIDE)
 async def test_our_host_registers_with_a_registry_of_qt_and_follows_what_is_published() -> None:
     async with qt_registry() as (qt, registry), our_host(registry, 2.5) as (node, url):
         assert (await qt.hear("added", name="hall"))["url"] == url
@@ -89,6 +92,7 @@ async def test_our_host_registers_with_a_registry_of_qt_and_follows_what_is_publ
         assert set(await qt.ask("locations")) == {"attic"}
 
 
+@shows(Feature.REGISTRY, Role.REPLICA, PYSIDE)
 @pytest.mark.parametrize("kind", ["tcp", "local", "localabstract"])
 async def test_a_qt_node_finds_our_object_by_a_registry_of_qt(kind: str, address: Address) -> None:
     async with qt_registry(address(kind)) as (_, registry), qt_program("registry") as node:
@@ -100,6 +104,7 @@ async def test_a_qt_node_finds_our_object_by_a_registry_of_qt(kind: str, address
         await node.hear("state", name="hall", state="Suspect")
 
 
+@shows(Feature.REGISTRY, Role.HOST, PYSIDE)
 async def test_our_node_finds_objects_of_qt_by_a_registry_of_qt() -> None:
     async with qt_registry() as (qt, registry), qt_program("registry") as host:
         await qt.ask("offer", name="own", level=7.5)
@@ -142,7 +147,7 @@ async def test_we_take_a_name_over_when_a_registry_of_qt_has_dropped_it_without_
             assert hall.level == 1.5, "the first registration of a name wins"
             await host.kill()
             await qt.hear("added", name="hall", url=url)
-            await shows(hall, 2.5)
+            await reaches(hall, 2.5)
 
 
 async def test_our_replica_follows_a_host_of_qt_that_was_killed_and_came_back_elsewhere() -> None:
@@ -155,11 +160,12 @@ async def test_our_replica_follows_a_host_of_qt_that_was_killed_and_came_back_el
             async with qt_program("registry") as again:
                 await again.ask("host", url=TCP, registry=registry)
                 await again.ask("offer", name="hall", level=2.5)
-                await shows(hall, 2.5)
+                await reaches(hall, 2.5)
                 assert await hall.add_one(1) == 2
 
 
 # ------------------------------------------------------------------------------------------- our registry
+@shows(Feature.REGISTRY_HOST, Role.REPLICA, PYSIDE)
 @pytest.mark.parametrize("kind", ["tcp", "local", "localabstract"])
 async def test_a_qt_host_registers_with_our_registry_and_all_find_its_objects(kind: str, address: Address) -> None:
     async with our_registry(address(kind)) as (_, registry), qt_program("registry") as host:
@@ -219,6 +225,45 @@ async def test_a_qt_host_registers_again_after_our_registry_was_started_anew(add
             assert hall.level == 1.5
 
 
+@asynccontextmanager
+async def registry_process(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Host a registry by the command, from its first words until the end of the block."""
+    command = (sys.executable, "-m", "everywire", "registry", "--json", url)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_hosts_and_nodes_of_qt_and_ours_outlive_our_registry_being_killed(address: Address) -> None:
+    url = address("local")
+    async with AsyncExitStack() as stack:
+        process = await stack.enter_async_context(registry_process(url))
+        host = await stack.enter_async_context(qt_program("registry"))
+        node = await stack.enter_async_context(qt_program("registry"))
+        await host.ask("host", url=TCP, registry=url)
+        await host.ask("offer", name="theirs", level=1.5)
+        await stack.enter_async_context(our_host(url, 2.5, name="ours"))
+        await node.ask("join", registry=url)
+        await node.ask("acquire", name="ours")
+        await node.hear("state", name="ours", state="Valid")
+        theirs = await stack.enter_async_context(connect(f"registry+{url}", "theirs", Gauge))
+        process.kill()
+        await process.wait()
+        assert await theirs.add_one(1) == 2
+        await stack.enter_async_context(registry_process(url))
+        await node.ask("acquire", name="theirs")
+        await node.hear("state", name="theirs", state="Valid")
+        for name, level in {"theirs": 1.5, "ours": 2.5}.items():
+            async with connect(f"registry+{url}", name, Gauge) as again:
+                assert again.level == level
+
+
 async def test_a_qt_node_follows_an_object_of_ours_from_one_host_to_the_other() -> None:
     async with our_registry() as (_, registry), qt_program("registry") as node:
         await node.ask("join", registry=registry)
@@ -242,6 +287,7 @@ async def test_hosts_of_qt_and_ours_are_in_two_registries_at_once() -> None:
 
 
 # ------------------------------------------------------------------------------------------- proxies
+@shows(Feature.PROXY, Role.HOST, PYSIDE)
 async def test_a_proxy_shows_the_objects_of_a_network_of_qt_to_a_node_of_qt() -> None:
     async with qt_registry() as (inner, registry), Node(limits=QUICK) as gateway, qt_program("registry") as outside:
         await inner.ask("offer", name="plain", level=1.5)
@@ -261,6 +307,7 @@ async def test_a_proxy_shows_the_objects_of_a_network_of_qt_to_a_node_of_qt() ->
         await outside.hear("removed", name="generated")
 
 
+@shows(Feature.PROXY, Role.REPLICA, PYSIDE)
 async def test_a_proxy_of_qt_shows_our_objects() -> None:
     """The other way round: Qt's proxy joins our registry and shows our objects on a host of its own."""
     async with our_registry() as (ours, registry), qt_program("registry") as gateway:

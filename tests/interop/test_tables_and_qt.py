@@ -1,8 +1,9 @@
-"""Tables and Qt's item models (PySide6): ours used by a real QAbstractItemModelReplica, and real models used by ours."""
+"""Tables and Qt's item models (PySide6): ours used by a real QAbstractItemModelReplica, real models used by ours."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from everywire import (
 from everywire.tables import ItemRole, Orientation, TableIndex, TableSize
 from tests.conformance.plant import States
 from tests.harness import soak
+from tests.interop.matrix import PYSIDE, Feature, Role, shows
 from tests.interop.programs import QtProgram, qt_program
 from tests.tables.samples import Mode, Part, Reading, machine, readings
 
@@ -77,6 +79,7 @@ def cells(source: Sequence[Any], *names: str) -> list[list[Any]]:
 
 
 # ------------------------------------------------------------------------------------------------------- Qt uses ours
+@shows(Feature.MODEL, Role.REPLICA, PYSIDE)
 async def test_qt_looks_at_our_table(address: Address) -> None:
     source = TableSource(readings(1000), writable=["value"], headers={"value": "Value"})
     async with shown(address("local"), rows=source) as (_, qt):
@@ -118,6 +121,7 @@ async def test_qt_looks_only_at_what_it_paints(address: Address) -> None:
         assert shelf.rows_made <= 3 * 20 * 4
 
 
+@shows(Feature.MODEL_CHANGES, Role.REPLICA, PYSIDE)
 async def test_qt_hears_of_each_change(address: Address) -> None:
     source = TableSource(readings(6))
     async with shown(address("local"), rows=source) as (_, qt):
@@ -159,6 +163,7 @@ async def test_qt_has_the_first_rows_at_once_when_it_asks_for_them(address: Addr
         assert await view.page(0, 2) == [["new", 9.0], ["s0", 0.0], ["s1", 1.0]]
 
 
+@shows(Feature.MODEL_WRITES, Role.REPLICA, PYSIDE)
 async def test_qt_writes_where_we_let_it(address: Address) -> None:
     source = TableSource(readings(3), writable=["value"])
     async with shown(address("local"), rows=source) as (_, qt):
@@ -174,6 +179,7 @@ async def test_qt_writes_where_we_let_it(address: Address) -> None:
         assert source.here == [Reading("s0", 0.0), Reading("s1", 5.5), Reading("s2", 6.0)]
 
 
+@shows(Feature.MODEL_CURRENT, Role.REPLICA, PYSIDE)
 async def test_a_cell_is_the_current_one_at_both_ends(address: Address) -> None:
     source = TableSource(readings(5))
     async with shown(address("local"), rows=source) as (_, qt):
@@ -187,6 +193,7 @@ async def test_a_cell_is_the_current_one_at_both_ends(address: Address) -> None:
         await qt.hear("current", path=[1], column=0)
 
 
+@shows(Feature.TREE, Role.REPLICA, PYSIDE)
 async def test_qt_opens_our_tree(address: Address) -> None:
     tree = TreeSource(machine())
     async with shown(address("local"), parts=tree) as (_, qt):
@@ -224,8 +231,6 @@ async def test_qt_gets_values_of_any_type_that_it_has(address: Address) -> None:
 
 
 async def test_many_changes_at_random_leave_qt_with_what_we_have(address: Address) -> None:
-    import random
-
     dice, source = random.Random(5), TableSource(readings(30))
     async with shown(address("local"), rows=source) as (_, qt):
         view = await View(qt, "rows").acquire()
@@ -283,6 +288,7 @@ def tanks(count: int) -> list[Level]:
     return [Level(f"tank {n}", n * 0.5) for n in range(count)]
 
 
+@shows(Feature.MODEL, Role.HOST, PYSIDE)
 async def test_we_look_at_a_model_of_qt(address: Address) -> None:
     async with offered(address("local"), 1000) as (url, _), connect(url, "levels", Table[Level]) as table:
         assert (table.row_count, table.columns, table.size()) == (1000, ("name", "level"), TableSize(1000, 2))
@@ -314,6 +320,7 @@ async def test_we_scroll_through_many_rows_of_qt_and_load_few(address: Address) 
         assert table._view.cache.rows <= 1000
 
 
+@shows(Feature.MODEL_CHANGES, Role.HOST, PYSIDE)
 async def test_we_hear_of_each_change_of_a_model(address: Address) -> None:
     async with offered(address("local")) as (url, qt), connect(url, "levels", Table[Level]) as table:
         here = tanks(5)
@@ -343,6 +350,7 @@ async def test_we_hear_of_each_change_of_a_model(address: Address) -> None:
         assert (table.row_count, table.columns) == (3, ("name", "level"))
 
 
+@shows(Feature.MODEL_WRITES, Role.HOST, PYSIDE)
 async def test_we_write_to_a_model(address: Address) -> None:
     async with offered(address("local")) as (url, qt), connect(url, "levels", Table[Level]) as table:
         await table.fetch()
@@ -353,6 +361,7 @@ async def test_we_write_to_a_model(address: Address) -> None:
         await reads(table, lambda: [Level("tank 0", 0.0), Level("new name", 7.5), *tanks(5)[2:]])
 
 
+@shows(Feature.MODEL_CURRENT, Role.HOST, PYSIDE)
 async def test_the_selection_of_a_model_is_ours_too(address: Address) -> None:
     async with offered(address("local")) as (url, qt), connect(url, "levels", Table) as table:
         await table.select(3, 1)
@@ -362,6 +371,7 @@ async def test_the_selection_of_a_model_is_ours_too(address: Address) -> None:
         await Table.current.wait_for(table, lambda index: index == TableIndex((1,), 0))
 
 
+@shows(Feature.TREE, Role.HOST, PYSIDE)
 async def test_we_open_a_tree_of_qt(address: Address) -> None:
     async with offered(address("local")) as (url, qt):
         await qt.ask("offer_tree", name="tree")

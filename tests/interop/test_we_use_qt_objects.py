@@ -37,6 +37,7 @@ from everywire import (
 from everywire.codec.qdatastream import Point
 from everywire.remoteobjects.codec import AddObject, Invoke, Ping, Pong
 from everywire.remoteobjects.codec.extension import HELLO
+from tests.interop.matrix import PYSIDE, Feature, Role, shows
 from tests.interop.programs import QtProgram, qt_program
 from tests.interop.recorder import recorded
 from tests.interop.samples import Boiler
@@ -89,6 +90,7 @@ async def offered(url: str, *names: str) -> AsyncIterator[tuple[QtProgram, str]]
         yield qt, where
 
 
+@shows(Feature.DYNAMIC, Role.HOST, PYSIDE)
 @pytest.mark.parametrize("kind", ["local", "tcp", "localabstract"])
 async def test_a_class_is_built_from_what_the_qt_source_announces(address: Address, kind: str) -> None:
     async with offered(address(kind), "engine") as (_, url), connect(url, "engine") as engine:
@@ -127,6 +129,7 @@ VALUES: Final[dict[str, tuple[Any, list[Any]]]] = {
 """Qt's name of each property of Engine to a value, and the same as the Qt program spells it."""
 
 
+@shows(Feature.READ, Role.HOST, PYSIDE)
 async def test_a_change_of_every_type_in_qt_reaches_the_replica_once(address: Address) -> None:
     async with offered(address("local"), "engine") as (qt, url), connect(url, "engine") as engine:
         for name, (value, seen) in VALUES.items():
@@ -139,6 +142,7 @@ async def test_a_change_of_every_type_in_qt_reaches_the_replica_once(address: Ad
             assert members(engine)[name].value == value
 
 
+@shows(Feature.PUSH, Role.HOST, PYSIDE)
 async def test_every_type_is_pushed_to_qt(address: Address) -> None:
     async with offered(address("local"), "engine") as (qt, url), connect(url, "engine") as engine:
         for name, (value, seen) in VALUES.items():
@@ -176,6 +180,11 @@ SENT: Final[dict[str, Any]] = {
 """Slots of the Qt source that return what they are given, with a value."""
 
 
+@shows(Feature.SLOTS, Role.HOST, PYSIDE)
+@shows(Feature.NUMBERS, Role.HOST, PYSIDE)
+@shows(Feature.TIMES, Role.HOST, PYSIDE)
+@shows(Feature.VARIANTS, Role.HOST, PYSIDE)
+@shows(Feature.CONTAINERS, Role.HOST, PYSIDE)
 @pytest.mark.loops("asyncio", "uvloop")
 async def test_slots_of_qt_take_and_return_every_type(address: Address) -> None:
     async with offered(address("local"), "engine") as (_, url), connect(url, "engine") as engine:
@@ -205,6 +214,7 @@ async def test_a_value_that_does_not_fit_the_type_of_qt_is_never_sent(address: A
             assert await engine.add_one(1) == 2
 
 
+@shows(Feature.SIGNALS, Role.HOST, PYSIDE)
 async def test_signals_of_qt_carry_every_type(address: Address) -> None:
     async with offered(address("local"), "engine") as (qt, url), connect(url, "engine") as engine:
         heard: list[Any] = []
@@ -223,6 +233,7 @@ async def test_signals_of_qt_carry_every_type(address: Address) -> None:
     ]
 
 
+@shows(Feature.STATIC, Role.HOST, PYSIDE)
 async def test_a_class_of_ours_stands_for_a_qt_source(address: Address) -> None:
     async with offered(address("local"), "engine") as (qt, url), connect(url, "engine", Engine) as engine:
         heard: list[tuple[int, str]] = []
@@ -251,6 +262,7 @@ async def test_a_class_that_does_not_fit_lists_every_difference(address: Address
     assert "forecast" not in missing  # a stream has no place on this wire
 
 
+@shows(Feature.READWRITE, Role.HOST, PYSIDE)
 @pytest.mark.loops("asyncio", "uvloop")
 async def test_a_readwrite_property_is_written_and_the_fence_shows_it(address: Address) -> None:
     async with offered(address("local"), "engine") as (qt, url), connect(url, "engine", Engine) as engine:
@@ -259,6 +271,7 @@ async def test_a_readwrite_property_is_written_and_the_fence_shows_it(address: A
         assert await Engine.note.push(engine, "written") == "written"  # no change, and no refusal
 
 
+@shows(Feature.CONSTANT, Role.HOST, PYSIDE)
 async def test_a_write_that_the_qt_source_refuses_is_a_failed_precondition(address: Address) -> None:
     async with offered(address("local"), "plain") as (qt, url), connect(url, "plain") as plain:
         assert await members(plain)["level"].push(50.0) == 50.0
@@ -347,6 +360,7 @@ async def test_an_object_with_a_value_that_nobody_here_can_read_says_so(address:
             assert await engine.add_one(1) == 2
 
 
+@shows(Feature.RECONNECT, Role.HOST, PYSIDE)
 @pytest.mark.loops("asyncio", "uvloop")
 async def test_a_killed_host_makes_replicas_suspect_and_a_new_one_valid(address: Address) -> None:
     url = address("local")
@@ -402,6 +416,7 @@ async def test_a_slot_that_never_answers_ends_at_our_deadline(address: Address) 
             await asking
 
 
+@shows(Feature.WITHDRAWN, Role.HOST, PYSIDE)
 async def test_an_object_withdrawn_in_qt_is_suspect_until_it_is_offered_again(address: Address) -> None:
     async with offered(address("local"), "engine", "plain") as (qt, url), connect(url, "plain") as plain:
         states: asyncio.Queue[ReplicaState] = asyncio.Queue()
@@ -422,6 +437,7 @@ async def test_connecting_to_an_object_that_qt_does_not_offer_says_what_it_offer
         assert caught.value.code is Code.NOT_FOUND
 
 
+@shows(Feature.LATE, Role.HOST, PYSIDE)
 async def test_a_replica_waits_for_an_object_that_qt_offers_later(address: Address) -> None:
     async with offered(address("local"), "engine") as (qt, url), asyncio.TaskGroup() as group:
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from everywire import (
     Policy,
     Property,
     RemoteObjects,
+    RemoteProtocolError,
     ReplicaState,
     Role,
     SignatureMismatch,
     Tokens,
+    browse,
     connect,
     link_of,
     prop,
@@ -53,10 +55,20 @@ from everywire.remoteobjects.codec.registry import (
     read_location,
     read_table,
     written_location,
+    written_table,
 )
 from everywire.remoteobjects.endpoint import registering
+from everywire.remoteobjects.session.registry import RegistrySession
 from everywire.testing import Heard
-from tests.remoteobjects.peers import QUICK, RawPeer, raw_node
+from tests.remoteobjects.peers import (
+    QUICK,
+    RawPeer,
+    greet,
+    raw_host,
+    raw_node,
+    until_asked_for,
+    until_closed,
+)
 
 PORT_0 = "tcp://127.0.0.1:0"
 
@@ -546,3 +558,144 @@ async def test_a_hundred_hosts_come_and_go_and_nothing_is_left_of_them() -> None
             await gone.wait(100)
             assert directory.locations == {}
             assert len(server.server.hosted[REGISTRY].registry.claims) == 0
+
+
+# ------------------------------------------------------------------------------------------------ hostile registries
+@asynccontextmanager
+async def raw_registry(folder: Path, script: Callable[[RawPeer], Awaitable[None]]) -> AsyncIterator[str]:
+    """Be a registry that says what *script* says."""
+
+    async def greeted(peer: RawPeer) -> None:
+        await greet(peer, REGISTRY)
+        await until_asked_for(peer, REGISTRY)
+        await script(peer)
+        await until_closed(peer)
+
+    async with raw_host(f"local:{folder}/hostile", greeted) as url:
+        yield f"registry+{url}"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *((), (None,), (7,), ([],), ({"x": 1},)),
+        (UserTyped("QHash<QString,QRemoteObjectSourceLocationInfo>", b"\1\0\0\0"),),
+    ],
+)
+async def test_a_table_that_is_none_is_an_error_with_a_name(folder: Path, values: tuple[Any, ...]) -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.send(Init(REGISTRY, values))
+
+    async with raw_registry(folder, script) as url:
+        with pytest.raises((RemoteProtocolError, LinkError, Fault)):
+            async with open_registry(url, limits=Limits(handshake=1.0)):
+                pass
+
+
+async def test_a_registry_that_says_nothing_is_given_up(folder: Path) -> None:
+    async def script(peer: RawPeer) -> None:
+        pass
+
+    async with raw_registry(folder, script) as url:
+        with pytest.raises(LinkError, match="does not show what is in it"):
+            async with open_registry(url, limits=Limits(handshake=1.0)):
+                pass
+
+
+async def test_changes_that_are_none_are_passed_over(folder: Path) -> None:
+    async def script(peer: RawPeer) -> None:
+        odd = ((), (None,), (7,), ("x",), (entry("x" * 5000),))
+        await peer.send(Init(REGISTRY, (written_table([], QTRO_2_0),)))
+        await peer.send(*(call(index, *arguments) for index in (0, 1, 2, -1) for arguments in odd))
+        await peer.send(call(1, entry("never there")), call(0, entry("fine")), call(0, entry("fine")))
+        await peer.send(call(1, entry("fine", "tcp://another:1")))
+
+    async with raw_registry(folder, script) as url, open_registry(url) as directory:
+        await until(lambda: directory.locations, directory.added)
+        assert set(directory.locations) == {"fine"}
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_registry_cannot_fill_our_memory(folder: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
+    monkeypatch.setattr("everywire.remoteobjects.session.registry.MOST_LISTED", 500)
+    entries = [Location(f"x{n}", "", "x:y") for n in range(501)]
+
+    async def script(peer: RawPeer) -> None:
+        await peer.send(Init(REGISTRY, (written_table(entries if at_once else [], QTRO_2_0),)))
+        await peer.send(*(call(0, entry(location.name)) for location in entries))
+
+    async with raw_registry(folder, script) as url:
+        session = RegistrySession()
+        with suppress(LinkError, Fault):
+            await session.open(url.removeprefix("registry+"))
+        assert "more than 500 objects" in str(await session.wait_lost())
+        assert len(session.locations) <= 501
+        await session.close()
+
+
+async def test_a_registry_cannot_have_us_connect_here_and_there_without_end(folder: Path) -> None:
+    """It says for a second that the object is at another place with each packet."""
+    tried: list[None] = []
+
+    async def count(peer: RawPeer) -> None:
+        tried.append(None)
+        await until_closed(peer)
+
+    async with AsyncExitStack() as stack:
+        host = await stack.enter_async_context(Node(limits=QUICK))
+        host.publish(room(7.0), "hall")
+        (place,) = await host.serve(PORT_0)
+        places = [await stack.enter_async_context(raw_host(PORT_0, count)) for _ in range(2)]
+        loop = asyncio.get_running_loop()
+
+        async def script(peer: RawPeer) -> None:
+            await peer.send(Init(REGISTRY, (written_table([], QTRO_2_0),)))
+            end = loop.time() + 1.0
+            while loop.time() < end:
+                await peer.send(*(call(0, entry("hall", places[n % 2])) for n in range(100)))
+            await peer.send(call(0, entry("hall", place)))
+
+        url = await stack.enter_async_context(raw_registry(folder, script))
+        async with connect(url, "hall", Room) as hall:
+            assert hall.level == 7.0
+        assert len(tried) <= 15
+
+
+async def test_a_proxy_shows_no_more_objects_than_the_limit_says(folder: Path) -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.send(Init(REGISTRY, (written_table([], QTRO_2_0),)))
+        await peer.send(*(call(0, entry(f"x{n}", f"local:{folder}/{n}")) for n in range(50)))
+
+    async with raw_registry(folder, script) as url, Node(limits=Limits(drain=0.0, objects_per_link=10)) as node:
+        proxy: Any = await node.proxy(url)
+        while node.refusals["proxied_objects"] < 40:
+            await asyncio.sleep(0.01)
+        assert len(proxy._places) == 10
+        await proxy.close()
+        assert len(node.tasks) == 0
+
+
+async def test_what_a_registry_knows_can_be_browsed() -> None:
+    async with Node(limits=QUICK) as node:
+        (registry,) = await node.serve("registry+tcp://127.0.0.1:0")
+        node.publish(room(1.0), "hall")
+        async with browse(registry) as shown:
+            assert shown.objects == ("hall",)
+            node.publish(room(2.0), "attic")
+            await until(lambda: set(shown.objects) == {"hall", "attic"}, shown.added)
+            node.withdraw("hall")
+            await until(lambda: shown.objects == ("attic",), shown.removed)
+
+
+async def test_an_ordinary_replica_of_the_registry_shows_and_takes_entries() -> None:
+    async with Node(limits=QUICK) as node:
+        node.publish(room(1.0), "hall")
+        (registry,) = await node.serve("registry+tcp://127.0.0.1:0")
+        url = registry.removeprefix("registry+")
+        async with connect(url, "Registry") as replica, open_registry(registry) as directory:
+            assert replica.source_locations["hall"].host_url == url
+            heard = Heard()
+            replica.remote_object_added.connect(heard)
+            await replica.add_source(("attic", {"type_name": "Room", "host_url": "tcp://h:1"}))
+            await heard.wait(1)
+            assert directory.locations["attic"] == Location("attic", "Room", "tcp://h:1")

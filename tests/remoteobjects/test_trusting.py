@@ -22,7 +22,7 @@ def test_a_registry_of_this_machine_may_name_this_machine(url: str) -> None:
     assert place_of(at(url), NEAR, ()) == url
 
 
-@pytest.mark.parametrize("url", ["tcp://10.0.0.7:1", "tls://plant.example:1", "tcp://[fe80::1]:1", "qtro+tcp://h:1"])
+@pytest.mark.parametrize("url", ["tcp://10.0.0.7:1", "tls://plant.example:1", "tcp://[fe80::1]:1", "qtro+ws://h:1/x"])
 def test_any_registry_may_name_another_machine(url: str) -> None:
     assert place_of(at(url), FAR, ()) == url.removeprefix("qtro+")
 
@@ -76,6 +76,8 @@ def test_settings_go_to_trusted_hosts_only() -> None:
     assert place_of(at("tls://a.plant.example:5"), FAR, hosts) == "tls://a.plant.example:5?ca=ca.pem&token=t"
     assert place_of(at("tcp://10.0.0.7:1"), FAR, hosts) == "tcp://10.0.0.7:1"
     assert place_of(at("local:/run/plant/x"), FAR, hosts) == "local:/run/plant/x", "the user's word counts"
+    web = trusted_hosts(["qtro+wss://*.plant.example:*/objects?ca=ca.pem"])
+    assert place_of(at("qtro+wss://a.plant.example:5/objects"), FAR, web) == "wss://a.plant.example:5/objects?ca=ca.pem"
     for url in (
         *("tls://plant.example:5", "tls://a.plant.example.evil:5", "tls://evil:5", "tcp://a.plant.example:5"),
         *("tls://evil:1/.plant.example:5", "tls://aXplant.example:5", "tcp://10.0.0.7:11", "tcp://10.0.0.70:1"),

@@ -259,6 +259,11 @@ async def test_a_child_hosts_objects_and_its_standard_error_is_ours(capfd: pytes
     assert capfd.readouterr().err == "host\n"
 
 
+def test_a_program_without_a_loop_uses_a_child() -> None:
+    with sync.connect(child(HOST), "hall", Hall) as replica:
+        assert sync.run(replica.double(21)) == 42
+
+
 async def test_a_child_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "NEAR", 0.0)
     async with connect(child(HOST), "hall", Hall) as replica:

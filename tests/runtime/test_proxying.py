@@ -142,6 +142,19 @@ async def test_objects_come_and_go_with_their_sources(tmp_path: Path) -> None:
                 assert boiler.pressure == 1.0, "what comes back may be something else"
 
 
+async def test_an_object_that_is_replaced_by_one_of_another_class_is_shown_as_that(tmp_path: Path) -> None:
+    inner, outer = f"local:{tmp_path}/inner", f"local:{tmp_path}/outer"
+    async with host_of(inner, hall=room(1.0)) as host, Node(limits=QUICK) as gateway:
+        await gateway.serve(outer)
+        await gateway.proxy(inner)
+        await until(gateway, lambda: gateway.published)
+        host.withdraw("hall")
+        await until(gateway, lambda: not gateway.published)
+        host.publish(Boiler(), "hall")
+        async with connect(outer, "hall", Boiler) as boiler:
+            assert boiler.pressure == 1.0
+
+
 async def test_a_filter_says_what_is_shown_by_name_and_class(tmp_path: Path) -> None:
     inner = f"local:{tmp_path}/inner"
     asked = dict[str, str]()

@@ -13,6 +13,7 @@ from everywire import (
     Fault,
     FileStore,
     ModelError,
+    NeedsLoop,
     Object,
     Property,
     ReplicaState,
@@ -78,3 +79,11 @@ def test_the_first_call_of_a_program_that_did_not_wait_finds_the_source(place: P
 def test_without_a_class_there_is_nothing_to_begin_with(place: Place, connect: Connect) -> None:
     with pytest.raises(ModelError, match="needs a class"), connect(place.listen, "hall", wait=False):
         pass
+
+
+def test_waiting_is_another_thing_without_a_loop(place: Place, connect: Connect) -> None:
+    with connect(place.listen, "hall", Hall, wait=False) as replica:
+        with pytest.raises(NeedsLoop, match=r"sync\.until"):
+            sync.run(link_of(replica).wait_valid())
+        with hosting(place, hall=Hall()):
+            sync.until(lambda: link_of(replica).state is ReplicaState.VALID, 5)

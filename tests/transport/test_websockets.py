@@ -6,8 +6,8 @@ import asyncio
 import base64
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
@@ -130,6 +130,16 @@ async def test_who_asks_for_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
         await stream.write(b"GET / HTTP/1.1\r\nHo")
         assert await stream.read() == b""
     await listener.close()
+
+
+async def test_many_who_ask_for_nothing_keep_nobody_out(soak: Callable[[int, int], int]) -> None:
+    async with listen(HERE, echo, max_connections=100) as listener, AsyncExitStack() as silent:
+        for _ in range(soak(300, 3000)):
+            await silent.enter_async_context(open_stream(f"tcp://127.0.0.1:{port_of(listener)}"))
+        async with asyncio.timeout(1.0), open_stream(listener.url) as stream:
+            await stream.write(b"honest")
+            assert await stream.read_exactly(6) == b"honest"
+        assert listener.refused >= 200
 
 
 async def test_a_bind_that_others_reach_needs_encryption_as_any_other(certificates: Certificates) -> None:

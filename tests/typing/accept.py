@@ -136,6 +136,17 @@ class ThermostatContract(Object):
         raise NotImplementedError
 
 
+class Mill(Object):
+    """Objects in objects."""
+
+    own: Property[ThermostatContract] = prop(factory=ThermostatContract)
+    spare: Property[ThermostatContract | None] = prop(None)
+
+    @computed(spare)
+    def active(self) -> ThermostatContract:
+        return self.spare or self.own
+
+
 class Mine(ThermostatContract):
     @slot
     async def boost(self, minutes: int) -> int:
@@ -264,6 +275,24 @@ async def replica(pump: Pump) -> None:
             await unknown.boost(5)
     except Fault as fault:
         assert_type(fault.code, Code)
+
+
+async def children(mill: Mill) -> None:
+    assert_type(mill.own, ThermostatContract)
+    assert_type(mill.active, ThermostatContract)
+    mill.spare = ThermostatContract()
+    mill.spare = None
+    async with connect("local:mill", "mill", Mill) as replica:
+        assert_type(replica.own.target, float)
+        assert_type(replica.spare, ThermostatContract | None)
+        assert_type(await replica.own.boost(1), int)
+        async for value in replica.own.readings(0.1):
+            assert_type(value, float)
+            break
+        Mill.spare.on_change(replica, lambda child: print(child.target if child else None))
+        assert_type(
+            await Mill.spare.wait_for(replica, lambda child: child is not None), ThermostatContract | None
+        )
 
 
 async def contract_only() -> None:

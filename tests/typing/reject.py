@@ -38,6 +38,12 @@ def three(celsius: float, sensor: str, more: int) -> None:
     """Take more than the signal has."""
 
 
+class Mill(Object):
+    own: Property[Thermostat] = prop(factory=Thermostat)
+    spare: Property[Thermostat] = prop(None)  # wrong: the type leaves out None
+    other: Property[Thermostat] = prop(factory=int)  # wrong: the factory makes no Thermostat
+
+
 class Declarations(Object):
     text: Property[str] = prop(1.0)  # wrong: the default is no str
     names: Property[list[str]] = prop(factory=dict)  # wrong: the factory makes no list
@@ -69,6 +75,14 @@ def properties(room: Thermostat) -> None:
     room.errors = [1]  # wrong: a list of int for a list of str
     room.targte = 3.0  # wrong: no such property
     Thermostat.target.on_change(room, no_number)  # wrong: the callback takes a str, the value is a float
+
+
+async def children(mill: Mill) -> None:
+    mill.own = None  # wrong: there must be one
+    mill.own = Mill()  # wrong: a child of another class
+    mill.own.target = "x"  # wrong: a str for a float
+    print(mill.own.targte)  # wrong: no such property
+    await mill.own.boost("x")  # wrong: a str for an int
 
 
 def signals(room: Thermostat) -> None:

@@ -16,7 +16,7 @@ from everywire.errors import Fault, LinkError, ModelError, RemoteProtocolError
 from everywire.model import MISSING, Contract, Kind, Member, Parameter, contract_of
 from everywire.model.contract import DEFAULT_TIMEOUT
 from everywire.model.description import describe
-from everywire.model.reading import named_types
+from everywire.model.reading import named_types, with_children
 from everywire.model.types import DictOf, EnumType, Float, Int, ListOf, OptionalOf, StructOf, TupleOf, Type
 
 HEADS: Final = {Kind.PROPERTY: "Properties", Kind.SIGNAL: "Signals", Kind.SLOT: "Slots"}
@@ -74,8 +74,8 @@ def _part(contract: Contract, names: Sequence[str]) -> Contract:
 
 
 # ----------------------------------------------------------------------------------------------------------- layout
-def lines(title: str, contract: Contract) -> Iterator[str]:
-    """Yield the lines that show *contract* to a person."""
+def lines(title: str, contract: Contract, *, own: bool = True) -> Iterator[str]:
+    """Yield the lines that show *contract* to a person, if its *own* with its types and the classes of its children."""
     yield styled(visible(title), bold=True)
     yield from _wrapped(contract.doc, columns())
     for kind, head in HEADS.items():
@@ -84,12 +84,22 @@ def lines(title: str, contract: Contract) -> Iterator[str]:
             yield ""
             yield styled(head, bold=True)
             yield from _beside(rows)
-    types = {node.name: node for member in contract.members.values() for node in named_types(member)}
+    if own:
+        yield from _inner_lines(contract)
+
+
+def _inner_lines(contract: Contract) -> Iterator[str]:
+    _, *children = with_children([contract])
+    members = (member for part in (contract, *children) for member in part.members.values())
+    types = {node.name: node for member in members for node in named_types(member)}
     if types:
         yield ""
         yield styled("Types", bold=True)
         for node in types.values():
             yield from _type_lines(node)
+    for child in children:
+        yield ""
+        yield from lines(f"{child.name}, a class of child objects", child, own=False)
 
 
 def _beside(rows: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -73,6 +73,8 @@ async def _wires() -> AsyncIterator[Finding]:
                 yield await _try(f"{scheme}:", *ADDRESSES[scheme], names)
         if "http" in IMPLIED:
             yield await _try("http+local:", "http+local:{folder}/h", "", names)
+            yield await _try("qtro+ws:", "qtro+ws://127.0.0.1:0", "", names)
+        yield await _attempt("registry+tcp:", _use_registry(), "registered, found by name")
         async for found in dbus_findings(folder, lambda url: _use(url, ""), _attempt):
             yield found
         yield await _attempt("stdio:", _use_stdio(), "two processes with crossed pipes")
@@ -116,6 +118,16 @@ async def _use(listen: str, dial: str) -> None:
             _expect(await heard, 33.0)
 
 
+async def _use_registry() -> None:
+    """Host a registry, register an object, and find it by its name."""
+    async with Node(limits=Limits(drain=0.0)) as registry, Node(limits=Limits(drain=0.0)) as node:
+        (where,) = await registry.serve("registry+tcp://127.0.0.1:0")
+        node.publish(Pump(), "pump")
+        await node.serve(f"tcp://127.0.0.1:0?registry={where.removeprefix('registry+')}")
+        async with connect(where, "pump", Pump) as pump:
+            _expect(pump.mode, Mode.RUNNING)
+
+
 def _expect(found: object, expected: object) -> None:
     if found != expected:
         raise LinkError(f"{found!r} arrived instead of {expected!r}")
@@ -141,7 +153,6 @@ async def _certificate(folder: Path) -> str:
 SERVES: Final = """
 import asyncio
 from everywire import serve
-from everywire.cli.dbus.checks import findings as dbus_findings
 from everywire.cli.plant import Pump
 async def main():
     async with serve(Pump(), "pump", on="stdio:"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from everywire.cli.grammar import debug_option, offered, timeout_option
-from everywire.cli.repfiles import LARGEST, is_rep, python_of_rep
+from everywire.cli.repfiles import LARGEST, is_rep, python_of_rep, rep_text
 
 if TYPE_CHECKING:
     from everywire.dbus.introspection import Interface, Node
@@ -64,9 +64,10 @@ def dbus_xml_verb(target: str, service: str, interface: str, path: str, file: st
 
 @gen_verbs.command("rep")
 @click.argument("targets", metavar="MODULE:CLASS...", nargs=-1, required=True, shell_complete=offered("classes"))
+@click.option("--qt5", is_flag=True, help="For repc of Qt 5, which has no flags: they become numbers.")
 @output_option
 @debug_option
-def rep_verb(targets: Sequence[str], file: str | None) -> None:
+def rep_verb(targets: Sequence[str], file: str | None, *, qt5: bool) -> None:
     r"""Write classes as a .rep file, for repc and C++.
 
     What they use is in it: structs as PODs, enums, classes of child objects. C++ code that repc makes of it has the
@@ -76,13 +77,12 @@ def rep_verb(targets: Sequence[str], file: str | None) -> None:
     everywire gen rep everywire.cli.plant:Thermostat -o thermostat.rep
     """
     from everywire.cli.hosting import load_class
-    from everywire.remoteobjects.rep.describing import rep_of
-    from everywire.remoteobjects.rep.printing import print_rep
 
     classes = [load_class(target) for target in dict.fromkeys(targets)]
-    for target in targets:
+    text = rep_text(classes, qt5=qt5)
+    for target in dict.fromkeys(targets):
         _tell_of_streams(target, "C++ has none")
-    _put(print_rep(rep_of(*classes)), file)
+    _put(text, file)
 
 
 @gen_verbs.command("python")

@@ -76,7 +76,7 @@ def _print_rich(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Se
         from rich.text import Text
     except ModuleNotFoundError as error:
         raise MissingExtra("cli") from error
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, header_style="bold")
     for head in heads:
         right, unbroken = head in numbers, head == whole
         table.add_column(head, justify="right" if right else "left", overflow="fold", no_wrap=unbroken)

@@ -1,9 +1,12 @@
-"""What `everywire gen` does with .rep files: told apart from other descriptions, and read into Python."""
+"""What `everywire gen` does with .rep files: written, told apart from other descriptions, and read into Python."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from everywire.model import Object
 
 LARGEST: Final = 4 << 20
 """Bytes of a description that is read."""
@@ -12,6 +15,19 @@ LARGEST: Final = 4 << 20
 def is_rep(source: str, data: bytes) -> bool:
     """Return whether the description *data* from the file *source* is a .rep file: any other is XML."""
     return source.endswith(".rep") or (source == "-" and not data.lstrip().startswith(b"<"))
+
+
+def rep_text(classes: Sequence[type[Object]], *, qt5: bool) -> str:
+    """Return a .rep file for classes; raise an error that shows what repc would not read."""
+    from everywire.remoteobjects.rep.describing import rep_of
+    from everywire.remoteobjects.rep.older import for_qt5
+    from everywire.remoteobjects.rep.parsing import parse
+    from everywire.remoteobjects.rep.printing import print_rep
+
+    rep = rep_of(*classes)
+    text = print_rep(for_qt5(rep) if qt5 else rep)
+    parse(text, "what would be written")
+    return text
 
 
 def python_of_rep(data: bytes, source: str, name: str, interfaces: Sequence[str]) -> str:

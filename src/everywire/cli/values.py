@@ -22,6 +22,7 @@ import msgspec
 from everywire.cli.exits import listed, suggestion
 from everywire.codec.json import encode
 from everywire.errors import ModelError
+from everywire.model import Object
 from everywire.model.types import (
     AnyType,
     Bytes,
@@ -196,6 +197,8 @@ def jsonable(value: Any) -> Any:
         return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, msgspec.Struct):
         return {name: jsonable(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Object):  # a child object: its properties as they are now
+        return {name: jsonable(item) for name, item in value._everywire.values.items()}
     return value
 
 

@@ -53,14 +53,15 @@ class Proxy(Protocol):
 
 async def start_proxy(node: Any, wire: Wire, accept: Accept | None, policy: Policy | None) -> Proxy:
     """Return a proxy that shows what is at *wire* on *node*; see `Node.proxy`."""
-    accepts: Accept = accept or _all
+    accepts: Accept = accept or all_of_them
     make: Callable[..., Proxy] | None = getattr(wire, "proxy", None)
     proxy = make(node, accepts, policy) if make is not None else HostProxy(node, wire, accepts, policy=policy)
     await proxy.open()
     return proxy
 
 
-def _all(_name: str, _class: str) -> bool:
+def all_of_them(_name: str, _class: str) -> bool:
+    """Accept every object."""
     return True
 
 
@@ -99,8 +100,11 @@ def is_proxied(source: Object) -> bool:
 class Shown:
     """One object of the host: its replica, which is published while it is valid."""
 
-    def __init__(self, node: Any, wire: Wire, name: str, policy: Policy | None) -> None:
+    def __init__(
+        self, node: Any, wire: Wire, name: str, policy: Policy | None, changed_class: Callable[[Shown], None]
+    ) -> None:
         self.link = ReplicaLink(wire.url, name, None, node)
+        self._changed_class = changed_class
         self.attaching: asyncio.Task[None] | None = None
         self._node: Showing = node
         self._policy, self._published = policy, False
@@ -116,6 +120,8 @@ class Shown:
     def _changed(self, state: ReplicaState) -> None:
         if state is not ReplicaState.VALID:
             self._withdraw()
+            if state is ReplicaState.SIGNATURE_MISMATCH:
+                self._changed_class(self)
         elif not self._published and not self._node.closed:
             try:
                 _PROXIED.add(self.link.instance)
@@ -225,7 +231,10 @@ class HostProxy:
             if shown is None:
                 if not self._is_wanted(session, name):
                     continue
-                shown = self._shown[name] = Shown(self._node, self._wire, name, self._policy)
+                if len(self._shown) >= self._node.limits.objects_per_link:
+                    self._node.refusals["proxied_objects"] += 1
+                    continue
+                shown = self._shown[name] = Shown(self._node, self._wire, name, self._policy, self._renew)
             if shown.attaching is None:
                 shown.attaching = self._node.tasks.spawn(self._attach(session, shown))
 
@@ -240,14 +249,18 @@ class HostProxy:
             await session.attach(shown.link, patient=True)
         except (LinkError, RemoteProtocolError, Fault):
             pass  # the link is gone, which its loop notices too
-        except SignatureMismatch:  # another class than before, and a replica keeps its own
-            if self._shown.get(shown.link.name) is shown:
-                shown.attaching = None
-                self._shown.pop(shown.link.name).close()
-                self.look()
+        except SignatureMismatch:
+            shown.attaching = None
+            self._renew(shown)
         except ModelError as error:
             self._node.refusals["proxied_objects"] += 1
             log.warning("%s at %s cannot be read: %s", shown.link.name, shown.link.url, error)
+
+    def _renew(self, shown: Shown) -> None:
+        """Show what has another class than before as another object: a replica keeps its class."""
+        if self._shown.get(shown.link.name) is shown:
+            self._shown.pop(shown.link.name).close()
+            self.look()
 
     async def _end_session(self) -> None:
         session, self._session = self._session, None

@@ -9,7 +9,16 @@ from threading import get_ident
 from typing import Any, Final, Generic, TypeVar, cast
 from weakref import WeakSet
 
-from everywire.errors import Code, Fault, LinkError, LocalProtocolError, ModelError, NeedsLoop, SignatureMismatch, TokenError
+from everywire.errors import (
+    Code,
+    Fault,
+    LinkError,
+    LocalProtocolError,
+    ModelError,
+    NeedsLoop,
+    SignatureMismatch,
+    TokenError,
+)
 from everywire.model import MISSING, Contract, Kind, Member, Object, Parameter, contract_of
 from everywire.model.compile import run_source
 from everywire.model.names import is_public

@@ -136,12 +136,11 @@ class AsyncTableSource(Source[R], Generic[R]):
 
     async def _read(self, parent: Path, first: int, count: int, roles: tuple[int, ...]) -> list[TableRow]:
         rows = await self._provider.rows(first, count, parent, roles)
-        found: list[TableRow] = []
-        for number, row in enumerate(rows[:count], first):
-            told = self._travelling(row, number, roles, parent)
-            below = self._tree and await self._provider.count((*parent, number)) > 0
-            found.append(TableRow(told.values, told.flags, below))
-        return found
+        found = self._travelling(rows[:count], first, roles, parent)
+        if not self._tree:
+            return found
+        below = [await self._provider.count((*parent, number)) > 0 for number in range(first, first + len(found))]
+        return [TableRow(row.values, row.flags, has) for row, has in zip(found, below, strict=True)]
 
     async def _steady(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Return an answer as new as every notice before it: one during which nothing has changed."""

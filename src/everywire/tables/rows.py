@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from everywire.errors import ModelError
 from everywire.model.types import short
 from everywire.tables.columns import Column, RowKind, SequenceRows, StructRows, columns_of, kind_of
 from everywire.tables.frames import FrameRows, is_frame
 from everywire.tables.notices import Reset
-from everywire.tables.source import Source
+from everywire.tables.source import PLAIN_FLAGS, Source
 from everywire.tables.words import ItemFlag, LayoutHint, Path
 
 R = TypeVar("R")
@@ -219,6 +219,10 @@ class TableSource(Listed[R], Generic[R]):
             self._rows.put(path[0], column, value)
         else:
             super()._put(path, column, value)
+
+
+_FLAT: Final[Any] = TableSource
+PLAIN_FLAGS.add(_FLAT.flags)
 
 
 class TreeSource(Listed[R], Generic[R]):

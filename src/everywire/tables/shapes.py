@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, cast
 
 from everywire.errors import ModelError
 from everywire.model.annotations import type_of
+from everywire.model.compile import compile_convert
 from everywire.model.names import camel, snake
 from everywire.model.types import (
     DURATION,
     DictOf,
     EnumType,
+    Exact,
     Field,
+    Float,
+    Int,
     ListOf,
     OptionalOf,
     StructOf,
@@ -48,21 +52,35 @@ class RowShape:
 
     node: StructOf | None
     places: tuple[Place, ...]
+    roles: tuple[int, ...] = field(init=False)
+    """The roles that are needed."""
+    _plan: tuple[tuple[str, int, tuple[int, ...], Any], ...] = field(init=False)
 
-    @property
-    def roles(self) -> tuple[int, ...]:
-        """The roles that are needed."""
-        return tuple(dict.fromkeys(role for place in self.places for role in place.roles))
+    def __post_init__(self) -> None:
+        roles = tuple(dict.fromkeys(role for place in self.places for role in place.roles))
+        plan = tuple((p.name, p.column, p.roles, _converter(p.field)) for p in self.places)
+        object.__setattr__(self, "roles", roles)
+        object.__setattr__(self, "_plan", plan)
 
     def row(self, values_of: ValuesOf) -> Any:
         """Return a row; raise ModelError when its values are not those of the class."""
-        found = {place.name: _first(place, values_of) for place in self.places}
-        if self.node is None:
-            return found
-        for place in self.places:
-            if place.field is not None:
-                found[place.name] = _revived(place, found[place.name])
-        return self.node.convert(found)
+        by_role = {role: values_of(role) for role in self.roles}
+        found: dict[str, Any] = {}
+        for name, column, roles, convert in self._plan:
+            value = None
+            for role in roles:
+                values = by_role[role]
+                if column < len(values) and (value := values[column]) is not None:
+                    break
+            found[name] = value if convert is None else convert(value)
+        return found if self.node is None else self._made(found)
+
+    def _made(self, found: dict[str, Any]) -> Any:
+        assert self.node is not None
+        try:
+            return self.node.cls(**found)
+        except (TypeError, ValueError) as error:  # its own __post_init__ refuses the values
+            raise ModelError(f"{self.node.name}: {error}") from error
 
 
 def shape_of(row_type: type | None, columns: Sequence[str], roles: Mapping[int, str]) -> RowShape:
@@ -78,13 +96,13 @@ def shape_of(row_type: type | None, columns: Sequence[str], roles: Mapping[int, 
     if not isinstance(node, StructOf):
         raise ModelError(f"rows are dataclasses or msgspec structs, and {node.name} is neither")
     places: list[Place] = []
-    for field in node.fields:
-        place = _named(field.name, by_column) or _named(field.name, by_role)
+    for wanted in node.fields:
+        place = _named(wanted.name, by_column) or _named(wanted.name, by_role)
         if place is not None:
-            places.append(Place(field.name, place.column, place.roles, field))
-        elif field.required:
+            places.append(Place(wanted.name, place.column, place.roles, wanted))
+        elif wanted.required:
             offered = ", ".join([*by_column, *by_role]) or "nothing"
-            raise ModelError(f"the table has no column and no role for {node.name}.{field.name}; it has {offered}")
+            raise ModelError(f"the table has no column and no role for {node.name}.{wanted.name}; it has {offered}")
     return RowShape(node, tuple(places))
 
 
@@ -121,20 +139,21 @@ def _member(node: EnumType, raw: Any) -> Any:
         raise ModelError(f"{short(raw)} is no {node.name}") from None
 
 
-def _first(place: Place, values_of: ValuesOf) -> Any:
-    for role in place.roles:
-        values = values_of(role)
-        if place.column < len(values) and values[place.column] is not None:
-            return values[place.column]
-    return None
+def _converter(field: Field | None) -> Callable[[Any], Any] | None:
+    """Return what makes a field's value of a variant; None where any will do."""
+    if field is None:
+        return None
+    node, convert = field.type, compile_convert(field.name, field.type)
+    if isinstance(node, (Int, Float, Exact)) and node != DURATION:
+        return convert
 
+    def revived(raw: Any) -> Any:
+        try:
+            return convert(revive(node, raw))
+        except OverflowError as error:
+            raise ModelError(f"{field.name}: {error}") from None
 
-def _revived(place: Place, raw: Any) -> Any:
-    assert place.field is not None
-    try:
-        return revive(place.field.type, raw)
-    except (ModelError, OverflowError) as error:
-        raise ModelError(f"at {place.name}: {error}") from None
+    return revived
 
 
 def _named(name: str, places: Mapping[str, Place]) -> Place | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from everywire.errors import Code, Fault, LocalProtocolError, ModelError
@@ -26,6 +24,7 @@ from everywire.tables.notices import (
     merged,
     moved_index,
 )
+from everywire.tables.pages import Pages, Values, displayed
 from everywire.tables.shapes import revive
 from everywire.tables.table import Table
 from everywire.tables.words import (
@@ -41,6 +40,9 @@ from everywire.tables.words import (
 )
 
 R = TypeVar("R")
+
+PLAIN_FLAGS: Final[set[Any]] = set()
+"""The `flags` of our own classes, which are the same for all rows."""
 
 MOST_CELLS: Final = 1_000_000
 """Values of one answer; who wants more asks again."""
@@ -82,7 +84,11 @@ class Source(Table[R], Generic[R]):
         The values of a row are also roles of its first cell, as QML wants them.
         """
         self._columns, self._kind = columns, kind
+        cls: Any = type(self)
+        same = cls.flags in PLAIN_FLAGS
+        self._flags = tuple(self.flags(0, n) for n in range(len(columns))) if same else None
         self._fields = {ItemRole.USER + 1 + n: n for n in range(len(columns))}
+        self._pages = Pages(columns, kind, self._fields)
         self._names = {column.name: n for n, column in enumerate(columns)}
         self.columns = tuple(column.header for column in columns)
         named = {role: camel(columns[n].name) for role, n in self._fields.items()}
@@ -98,7 +104,7 @@ class Source(Table[R], Generic[R]):
         """Return what *row* has under a column and role; override it for roles of your own."""
         if role in (ItemRole.DISPLAY, ItemRole.EDIT):
             value = self._value(row, column)
-            return value if role == ItemRole.EDIT else _displayed(value)
+            return value if role == ItemRole.EDIT else displayed(value)
         field = self._fields.get(role)
         return None if field is None or column else self._value(row, field)
 
@@ -156,8 +162,7 @@ class Source(Table[R], Generic[R]):
         wanted = roles or tuple(self.roles)
         last = self._last(parent, first, last, len(self._columns) * len(wanted))
         first = max(0, first)
-        page = self._page(parent, first, last)
-        return [self._travelling(row, number, wanted, parent) for number, row in enumerate(page, first)]
+        return self._travelling(self._page(parent, first, last), first, wanted, parent)
 
     async def headers(
         self, orientation: Orientation, first: int, last: int, roles: tuple[int, ...] = (0,)
@@ -262,13 +267,18 @@ class Source(Table[R], Generic[R]):
         most = max(1, MOST_CELLS // max(1, width))
         return min(last, self._count(parent) - 1, max(0, first) + most - 1)
 
-    def _travelling(self, row: Any, number: int, roles: Sequence[int], parent: Path) -> TableRow:
+    def _travelling(self, rows: Sequence[Any], first: int, roles: Sequence[int], parent: Path) -> list[TableRow]:
+        cls: Any = type(self)
         columns, data = range(len(self._columns)), self.data
-        return TableRow(
-            tuple([tuple([data(row, column, role) for role in roles]) for column in columns]),
-            tuple([self.flags(number, column, parent) for column in columns]),
-            self.has_children(number, parent),
-        )
+        if cls.data is _BASE.data:
+            values: Iterable[Values] = self._pages.values(rows, roles)
+        else:
+            values = (tuple([tuple([data(row, column, role) for role in roles]) for column in columns]) for row in rows)
+        found: list[TableRow] = []
+        for number, cells in enumerate(values, first):
+            flags = self._flags or tuple([self.flags(number, column, parent) for column in columns])
+            found.append(TableRow(cells, flags, False if self.is_flat else self.has_children(number, parent)))
+        return found
 
     # Private: writing.
 
@@ -336,9 +346,5 @@ class Source(Table[R], Generic[R]):
             raise LocalProtocolError("a replica's table belongs to its source, which alone changes it")
 
 
-def _displayed(value: Any) -> Any:
-    """Return what people read for a value."""
-    if isinstance(value, enum.Enum):
-        return value.name
-    return str(value) if isinstance(value, timedelta) else value
-
+_BASE: Final[Any] = Source
+PLAIN_FLAGS.add(_BASE.flags)

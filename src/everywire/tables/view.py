@@ -197,8 +197,9 @@ class TableView(Generic[R]):
             before = self._taken
             await self._ask(parent, Span(page.first, last), roles)
             idle = idle + 1 if self._taken == before else 0
-            if idle > IDLE_ROUNDS and self.cache.missing(parent, page.first, last, roles):
-                raise Fault(Code.INTERNAL, f"the source has {size.rows} rows and does not send row {page.first}")
+            if idle > IDLE_ROUNDS and (missing := self.cache.missing(parent, page.first, last, roles)):
+                text = f"the source has {size.rows} rows and does not send row {missing[0].first}"
+                raise Fault(Code.INTERNAL, text)
         raise _restless()
 
     def _row(self, shape: RowShape, path: Path) -> R:

@@ -35,6 +35,8 @@ LONGEST_REQUEST: Final = 16 * 1024
 """Bytes of an opening handshake."""
 OPENING: Final = 5.0
 """Seconds that a dialer may take to ask for a WebSocket, as for a TLS handshake."""
+MOST_WAITING: Final = 64
+"""Dialers of one listener that have not asked for a WebSocket yet; the oldest makes room for one more."""
 LAST_WORDS: Final = 1.0
 """Seconds that who closes waits for the peer's closing frame."""
 
@@ -268,6 +270,20 @@ class Door:
         self._origins = frozenset(map(origin_of, listed(address.settings.get("origin", ""))))
         self._path = address.path
         self._refused = refused
+        self._waiting: dict[ListeningEnd, None] = {}  # oldest first
+
+    def came(self, end: ListeningEnd) -> None:
+        """Somebody has connected, who may never ask for anything."""
+        self._waiting[end] = None
+        if len(self._waiting) > MOST_WAITING:
+            oldest = next(iter(self._waiting))
+            self.refuse("it asked for nothing, and others wait")
+            oldest.abort()
+            self.left(oldest)
+
+    def left(self, end: ListeningEnd) -> None:
+        """It is let in, or gone."""
+        self._waiting.pop(end, None)
 
     def objection(self, request: Request) -> tuple[HTTPStatus, str] | None:
         """Return what is wrong with *request*, if anything; count and log it."""
@@ -315,6 +331,15 @@ class ListeningEnd(WebSocketEnd):
         self._door = door
         self._taken = 0
 
+    def begin(self) -> None:
+        """Wait for the request."""
+        self._door.came(self)
+
+    def lost(self, error: LinkError | None) -> None:
+        """The socket is gone."""
+        self._door.left(self)
+        super().lost(error)
+
     def received(self, data: bytes) -> None:
         """Take bytes; a request that is none, or too long, ends the connection."""
         if self._upper is None:
@@ -336,6 +361,7 @@ class ListeningEnd(WebSocketEnd):
         if objection is None and response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._door.refuse(str(protocol.handshake_exc))
         protocol.send_response(response)
+        self._door.left(self)
         if protocol.state is State.OPEN:
             self.opened()
         else:

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 from speech import meant, run, say, told  # isort: skip  # sets Qt's platform
 
+import enum
 import sys
 
 from PySide6.QtCore import (
+    ClassInfo,
     Property,
-    QAbstractItemModel,  # noqa: F401  registers QList<int>
+    QAbstractItemModel,
+    QAbstractTableModel,
     QByteArray,
     QCoreApplication,
     QDate,
+    QEnum,
+    QModelIndex,
     QObject,
     QUrl,
     Signal,
@@ -26,6 +31,23 @@ POD Spot(double xPos, QString label)
 class Holder
 {
     PROP(Spot spot)
+    SIGNAL(moved(Spot spot))
+    SLOT(Spot move(Spot spot, double by))
+    SLOT(int addOne(int number))
+};
+class Sheet
+{
+    PROP(QPointF pointf)
+    PROP(QSize size)
+    PROP(QRect rect)
+    PROP(QRectF rectf)
+    PROP(QLine line)
+    PROP(QJsonObject object)
+    PROP(QJsonArray array)
+    PROP(QJsonDocument document)
+    PROP(QCborArray items)
+    PROP(QCborMap map)
+    SLOT(QJsonObject echo(QJsonObject value))
     SLOT(int addOne(int number))
 };
 class Engine
@@ -104,8 +126,109 @@ class Holder(REP.source["Holder"]):
         super().__init__()
         self.spot = REP.pod["Spot"](1.5, "here")
 
+    def move(self, spot, by):
+        moved = REP.pod["Spot"](spot[0] + by, spot[1])
+        self.moved.emit(moved)
+        return moved
+
     def addOne(self, number):
         return number + 1
+
+
+class Sheet(REP.source["Sheet"]):
+    """A source with figures and JSON."""
+
+    def echo(self, value):
+        return value
+
+    def addOne(self, number):
+        return number + 1
+
+
+@ClassInfo(**{"RemoteObject Type": "Hub"})  # without a name Qt tells two classes apart by nothing
+class Hub(QObject):
+    """A child of Wheel."""
+
+    width = Property(int, lambda _: 12, constant=True)
+
+    @Slot(int, result=int)
+    def addOne(self, number):
+        return number + 1
+
+
+class Wheel(QObject):
+    """A child of Machine."""
+
+    turnsChanged = Signal(int)
+
+    def __init__(self, turns):
+        super().__init__()
+        self._turns, self._hub = turns, Hub()
+
+    hub = Property(QObject, lambda self: self._hub, constant=True)
+
+    def _set_turns(self, turns):
+        self._turns = turns
+        self.turnsChanged.emit(turns)
+
+    turns = Property(int, lambda self: self._turns, _set_turns, notify=turnsChanged)
+
+    @Slot(int, result=int)
+    def addOne(self, number):
+        return number + 1
+
+
+class Rows(QAbstractTableModel):
+    """A model of Machine."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = ["first", "second"]
+
+    def rowCount(self, parent=None):
+        return len(self.rows)
+
+    def columnCount(self, parent=None):
+        return 1
+
+    def data(self, index, role=0):
+        return self.rows[index.row()] if role == 0 else None
+
+
+class Machine(QObject):
+    """A QObject with a child, a model and an enum of Python."""
+
+    class Gear(enum.Enum):
+        NEUTRAL = 0
+        REVERSE = 5
+
+    QEnum(Gear)
+    wheelChanged = Signal(QObject)
+
+    def __init__(self):
+        super().__init__()
+        self._wheel, self._rows, self._old = Wheel(4), Rows(), []
+
+    wheel = Property(QObject, lambda self: self._wheel, notify=wheelChanged)
+    rows = Property(QAbstractItemModel, lambda self: self._rows, constant=True)
+    gear = Property(Gear, lambda self: Machine.Gear.REVERSE)
+
+    @Slot(int)
+    def replaceWheel(self, turns):
+        self._old.append(self._wheel)  # Qt forgets it by itself
+        self._wheel = Wheel(turns) if turns >= 0 else None
+        self.wheelChanged.emit(self._wheel)
+
+    @Slot(int, result=int)
+    def addOne(self, number):
+        return number + 1
+
+    @Slot(str)
+    def append(self, text):
+        count = len(self._rows.rows)
+        self._rows.beginInsertRows(QModelIndex(), count, count)
+        self._rows.rows.append(text)
+        self._rows.endInsertRows()
 
 
 class Plain(QObject):
@@ -188,7 +311,13 @@ class Offerer:
 
     def __init__(self):
         self.host = None
-        self.objects = {"engine": Engine(), "holder": Holder(), "plain": Plain()}
+        self.objects = {
+            "engine": Engine(),
+            "holder": Holder(),
+            "machine": Machine(),
+            "plain": Plain(),
+            "sheet": Sheet(),
+        }
 
     def do_serve(self, url, names):
         self.host = QRemoteObjectHost(QUrl(url))

@@ -53,6 +53,40 @@ class User:
     def do_acquire_static(self, name, rep, cls):
         self._keep(name, self.node.acquire(RepFile(rep).replica[cls], name))
 
+    def do_refuses(self, rep):
+        """What is wrong with a .rep file, says PySide6; None for nothing."""
+        try:
+            for source in RepFile(rep).source.values():
+                made = type("Source", (source,), {})()
+                meta = source.staticMetaObject
+                for place in range(meta.propertyOffset(), meta.propertyCount()):
+                    getattr(made, meta.property(place).name())
+        except (RuntimeError, TypeError) as error:
+            return str(error)
+        return None
+
+    def do_take(self, name, prop, child):
+        """Keep the child that a property holds under a name of its own; the class that it has, or null."""
+        found = self.replicas[name].property(prop)
+        if isinstance(found, QRemoteObjectReplica):
+            self._keep(child, found)
+        elif found is not None:
+            self.replicas[child] = found
+            found.rowsInserted.connect(lambda _, first, last: say(event="rows inserted", first=first, last=last))
+            found.dataChanged.connect(lambda *_: say(event="data changed"))
+        return None if found is None else type(found).__name__
+
+    def do_size(self, name):
+        return self.replicas[name].rowCount(), self.replicas[name].columnCount()
+
+    def do_roles(self, name):
+        return {role: bytes(word).decode() for role, word in self.replicas[name].roleNames().items()}
+
+    def do_cell(self, name, row, column, role):
+        model = self.replicas[name]
+        index = model.index(row, column)
+        return model.hasData(index, role), told(model.data(index, role))
+
     def do_release(self, name):
         self.replicas.pop(name).deleteLater()
 

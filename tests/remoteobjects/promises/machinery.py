@@ -8,10 +8,12 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from tests.interop.cpp_programs import cpp_node
+from tests.interop.programs import qt_program
 from tests.programs import Program, program
 
 ACTOR: Final = Path(__file__).parent / "actor.py"
@@ -24,6 +26,15 @@ async def ours(loop_kind: str = "asyncio") -> AsyncIterator[Program]:
     command = (sys.executable, "-W", "error", ACTOR, loop_kind)
     async with program(f"everywire on {loop_kind}", *command, advice="see its words above") as running:
         yield running
+
+
+QTS: Final = {"PySide6": "2.0", "Qt 6.4": "2.0", "Qt 5.15": "1.3"}
+"""The Qt programs of the tests, and the version of the protocol that a host of ours speaks to each."""
+
+
+def qt_node(qt: str) -> AbstractAsyncContextManager[Program]:
+    """A Qt program that uses objects."""
+    return qt_program("node") if qt == "PySide6" else cpp_node(qt)
 
 
 def stop(running: Program) -> None:

@@ -212,7 +212,7 @@ def test_only_comments_right_before_or_behind_a_declaration_are_about_it() -> No
         class Bar {}
     """
     foo, bar = parse(text).classes
-    assert foo.doc == "About Foo,\n  in two lines."
+    assert foo.doc == "About Foo,\nin two lines."
     assert [getattr(member, "doc", "") for member in foo.members] == ["about one", "about two\nand behind"]
     assert bar.doc == ""
 
@@ -272,7 +272,7 @@ ERRORS = [
     ("USE_ENUM()", 1, 10, "the name of an enum"),
     ("class Foo {\n SIGNAL(void foo())\n}", 2, 9, "no result"),
     ("class Foo {\n SIGNAL()\n}", 2, 9, "expected '('"),
-    ("class Foo {\n SLOT((int a))\n}", 2, 8, "expected the name of a slot"),
+    ("class Foo {\n SLOT((int a))\n}", 2, 7, "expected the name of a slot"),
     ("class Foo {\n SLOT(void foo(int a,,int b))\n}", 2, 16, "on both sides of each comma"),
     ("class Foo {\n SLOT(void foo(int a)\n}", 3, 1, "expected ')' at the end"),
     ("class Foo {\n SLOT(void foo(int /* a */ b))\n}", 2, 20, "no /* */"),

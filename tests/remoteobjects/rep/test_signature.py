@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from everywire import Object, Property, contract_of, prop, signal, slot
 from everywire.remoteobjects import CONSTANT, CppType, WireName, cpp_enum, wire_named
 from everywire.remoteobjects.rep.describing import rep_of
+from everywire.remoteobjects.rep.older import for_qt5
 from everywire.remoteobjects.rep.parsing import parse
 from everywire.remoteobjects.rep.printing import print_rep
 from everywire.remoteobjects.rep.signature import signature_of, signatures
@@ -120,16 +121,27 @@ def test_a_python_class_has_the_signature_that_repc_gives_its_rep_file(tmp_path:
     assert told["Pump"] == signature_of(contract_of(Pump), qt5=False)
 
 
-def test_flags_and_scopes_do_not_exist_for_qt_5_which_has_a_signature_of_the_plain_enum(tmp_path: Path) -> None:
-    text = print_rep(rep_of(Boiler)).replace("ENUM class Level : quint8", "ENUM Level")
-    text = (
-        text.replace("ENUM DaysFlag", "ENUM Days")
-        .replace("FLAG(Days DaysFlag)\n", "")
-        .replace("DaysFlagEnum", "DaysEnum")
-    )
+def test_a_python_class_has_the_signature_of_its_file_for_qt_5(tmp_path: Path) -> None:
+    text = print_rep(for_qt5(rep_of(Boiler)))
+    assert "ENUM Level {" in text
+    assert "PROP(int days READONLY)" in text
     told = signatures_by_repc(text, tmp_path, qt5=True)
     assert told is not None
     assert told["Boiler"] == signature_of(contract_of(Boiler), qt5=True)
+
+
+@pytest.mark.timeout(600)
+@settings(max_examples=soak(25, 1500))
+@given(reps())
+def test_every_file_can_be_had_for_qt_5(tmp_path_factory: pytest.TempPathFactory, rep: Rep) -> None:
+    text = print_rep(for_qt5(rep))
+    told = signatures_by_repc(text, tmp_path_factory.getbasetemp(), qt5=True)
+    assert told == signatures(rep, qt5=True), text
+
+
+@given(reps(qt5=True))
+def test_a_file_that_qt_5_can_read_stays_as_it_is(rep: Rep) -> None:
+    assert for_qt5(rep) == rep
 
 
 def test_signatures_are_computed_once_for_each_contract() -> None:

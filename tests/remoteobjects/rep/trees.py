@@ -51,7 +51,8 @@ BASES: Final = ("", "", "quint8", "qint16", "unsigned short", "int", "qint64")
 DEFAULTS: Final = ("", "", "1", "-5", "0x1F", "1.5", "true", '"a text"', '"1,2 = \\"3\\""', "Foo::Bar", "'c'")
 _LINE: Final = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30).map(str.rstrip)
 DOCS: Final = st.one_of(
-    st.just(""), st.lists(_LINE, min_size=1, max_size=3).map("\n".join).map(inspect.cleandoc).map(str.strip)
+    st.just(""),
+    st.lists(_LINE, min_size=1, max_size=3).map(lambda lines: inspect.cleandoc("\n".join(lines).strip("\n"))),
 ).filter(lambda doc: not any(word in doc for word in ("Copyright", "SPDX", "LICENSE")))
 """Words about a declaration; licences are none."""
 WORDS: Final = st.text("abcXY_07", min_size=1, max_size=6).map(lambda text: f"w{text}")

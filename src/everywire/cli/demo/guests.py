@@ -157,6 +157,8 @@ class Visit:
     user: User
     blind_to: frozenset[str] = frozenset()
     """Values that such a program cannot read."""
+    wire: str = ""
+    """What the wire is called where its URL does not tell."""
     saw: dict[str, Any] = field(default_factory=dict[str, Any])
     truth: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -186,4 +188,4 @@ class Visit:
         ]
         wires = " → ".join(url.partition(":")[0] for url in self.url.split(" → "))
         agrees = "no" if self.differences else "yes"
-        return [wires, self.who, *("" if cell is None else str(cell) for cell in cells), agrees]
+        return [self.wire or wires, self.who, *("" if cell is None else str(cell) for cell in cells), agrees]

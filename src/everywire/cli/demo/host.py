@@ -1,7 +1,7 @@
 """The process that holds the plant: serves it on every wire, and knows the truth.
 
-Run as `python -m everywire.cli.demo.host DIRECTORY [ADDRESS]`, with the address of a message bus, which is taken for
-that of the session; see `orders`. A guest in the same process uses memory:.
+Run as `python -m everywire.cli.demo.host DIRECTORY REGISTRY [ADDRESS]`, with the URL of a registry and the address of a
+message bus, which is taken for that of the session; see `orders`. A guest in the same process uses memory:.
 """
 
 from __future__ import annotations
@@ -71,13 +71,15 @@ class Plant:
         self._ticking = asyncio.get_running_loop().call_later(SECOND, self._tick)
 
 
-async def serve_everywhere(node: Node, directory: Path, bus: str) -> dict[str, str]:
+async def serve_everywhere(node: Node, directory: Path, registry: str, bus: str) -> dict[str, str]:
     """Serve on every wire that is installed, and on the bus *bus* if there is one; return addresses by their names."""
     if bus:
         os.environ["DBUS_SESSION_BUS_ADDRESS"] = bus
     wires = {
         "local": f"local:{directory / 'plant'}",
-        "tcp": "tcp://127.0.0.1:0",
+        "qt5": f"local:{directory / 'qt5'}?protocol=1.3",
+        "tcp": f"tcp://127.0.0.1:0?registry={registry.removeprefix('registry+')}",
+        "websocket": "qtro+ws://127.0.0.1:0",
         "http": "http://127.0.0.1:0",
         "http+local": f"http+local:{directory / 'http'}",
         "dbus": f"dbus:session?service={SERVICE}" if bus else "",
@@ -90,16 +92,16 @@ async def serve_everywhere(node: Node, directory: Path, bus: str) -> dict[str, s
             continue
         with suppress(MissingExtra):
             (addresses[name],) = await node.serve(wire)
-    return addresses
+    return addresses | {"registry": registry}
 
 
-async def main(directory: Path, bus: str) -> None:
+async def main(directory: Path, registry: str, bus: str) -> None:
     """Serve the plant, then obey."""
     room, pump = Thermostat(), Pump()
     async with Node() as node:
         node.publish(room, "thermostat")
         node.publish(pump, "pump")
-        plant = Plant(await serve_everywhere(node, directory, bus), room, pump)
+        plant = Plant(await serve_everywhere(node, directory, registry, bus), room, pump)
         async with (
             connect("memory:plant", "thermostat", Thermostat) as near_room,
             connect("memory:plant", "pump", Pump) as near_pump,
@@ -109,4 +111,4 @@ async def main(directory: Path, bus: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""), fast=True)
+    run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else ""), fast=True)

@@ -18,6 +18,7 @@ The plant stays up. In another terminal:
   {everywire} set {tcp} thermostat target 35
   {everywire} watch {tcp} thermostat current overheated
   {everywire} call {local} pump start
+  {everywire} list {registry}
 
 Python:
 

@@ -2,7 +2,8 @@
 # pyright: basic, reportMissingImports=false
 """A real Qt program: it knows PySide6 and nothing of everywire, and reports what it saw of the plant.
 
-Run as `python -m everywire.cli.demo.qt_guest URL`; it obeys the same orders as `guest`.
+Run as `python -m everywire.cli.demo.qt_guest URL`, which may be a registry's (registry+…); it obeys the same orders as
+`guest`.
 
 PySide6's dynamic replicas have their ways (seen with 6.12): a method called as an attribute gives no result, hence
 `sendWithReply`; connected Python functions crash the interpreter at its end, unless the replicas are deleted before.
@@ -93,7 +94,10 @@ def main(url: str) -> None:
     """Connect, then obey."""
     application = QCoreApplication([])
     node = QRemoteObjectNode()
-    node.connectToNode(QUrl(url))
+    if url.startswith("registry+"):
+        node.setRegistryUrl(QUrl(url.removeprefix("registry+")))
+    else:
+        node.connectToNode(QUrl(url))
     room, pump = node.acquireDynamic("thermostat"), node.acquireDynamic("pump")
     if not (room.waitForSource(PATIENCE) and pump.waitForSource(PATIENCE)):
         sys.exit(f"Qt finds no plant at {url}: {node.lastError().name}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from everywire.cli.demo.bus_guests import invite_tool
 from everywire.cli.demo.buses import PATH, SERVICE, Bus, find_bus
@@ -14,13 +17,13 @@ from everywire.cli.demo.crew import Crew, Worker, crew
 from everywire.cli.demo.guests import CommandLine, Curl, Told, Visit
 from everywire.cli.demo.invitation import invitation
 from everywire.cli.looping import until_interrupted
-from everywire.cli.printing import print_table
+from everywire.cli.printing import columns, print_table
 from everywire.errors import LinkError, MissingExtra
 
 MODULE: Final = "everywire.cli.demo"
 NO_QT: Final = "PySide6 is not installed: make demo QT=1 adds a real Qt program (250 MB)"
 HOT: Final = {"celsius": 33.3, "sensor": "roof"}
-HEADS: Final = ("WIRE", "USED BY", "READ", "PUSHED", "CALLED", "CHANGE", "SIGNAL", "AGREES")
+HEADS: Final = ("WIRE", "USED BY", "READ", "SET", "CALLED", "CHANGE", "SIGNAL", "AGREES")
 NO_HTTP: Final = "The http wire is not installed: pip install 'everywire[http]'"
 NO_TOOL: Final = "Neither busctl nor gdbus is installed, so none takes part: apt install libglib2.0-bin"
 REACHES_BUS: Final = """
@@ -36,9 +39,14 @@ One process holds a plant, a thermostat and a pump, and serves it at
 
 {addresses}
 
-Each row below reads the target, pushes a new one, calls boost, and hears the change of current and the signal
+{rows}
+"""
+ROWS: Final = """\
+Each row below reads the target, sets a new one, calls boost, and hears the change of current and the signal
 overheated. In the last row that signal, heard over one wire, drives the slot stop of the pump over another.
 """
+NOTES: Final = {"qt5": "speaks as Qt 5 does", "registry": "where a name is enough to find it"}
+"""What to say of some addresses, by their names."""
 
 
 async def demo(*, once: bool, qt: bool | None) -> bool:
@@ -47,11 +55,11 @@ async def demo(*, once: bool, qt: bool | None) -> bool:
     *qt* demands (True) or leaves out (False) the Qt program; None takes it where PySide6 can be imported.
     """
     async with crew() as people:
-        bus = await find_bus(people)
-        at = [bus.address] if bus else []
+        bus, (registry, registered) = await asyncio.gather(find_bus(people), _start_registry(people))
+        at = [registered, *([bus.address] if bus else [])]
         plant = await people.start("the plant's host", "-m", f"{MODULE}.host", str(people.directory), *at)
         urls = await plant.ask("addresses") | ({"dbus": bus.service_url} if bus else {})
-        print(INTRODUCTION.format(addresses="\n".join(f"  {url}" for url in urls.values())), flush=True)
+        print(_introduction(urls), flush=True)
         visits = await _invite(people, plant, urls, bus, qt=qt)
         safety = await people.start("the safety program", "-m", f"{MODULE}.safety", urls["local"], urls["tcp"])
         await safety.ask("ready")
@@ -59,11 +67,24 @@ async def demo(*, once: bool, qt: bool | None) -> bool:
         alarm = await _compare_alarm(plant, safety, urls)
         agreed = _show([*visits, alarm])
         if not once:
-            await people.keep_only(plant, safety, *([bus.daemon] if bus and bus.daemon else []))
+            await people.keep_only(plant, registry, safety, *([bus.daemon] if bus and bus.daemon else []))
             await plant.ask("live")
             print(invitation(urls, bus=bus, qt=_has_qt()), flush=True)
             await until_interrupted()
     return agreed
+
+
+async def _start_registry(people: Crew) -> tuple[Worker, str]:
+    """Start a registry, as anybody would; return it and its address."""
+    words = ("-m", "everywire", "registry", "--json", "tcp://127.0.0.1:0")
+    worker = await people.start("the registry", *words, obeys=False)
+    (address,) = msgspec.json.decode(await worker.line())["addresses"]
+    return worker, address
+
+
+def _introduction(urls: Mapping[str, str]) -> str:
+    lines = [f"  {url}" + (f"  {NOTES[name]}" if name in NOTES else "") for name, url in urls.items()]
+    return INTRODUCTION.format(addresses="\n".join(lines), rows=textwrap.fill(ROWS, columns()))
 
 
 async def _invite(
@@ -79,16 +100,32 @@ async def _invite(
         Visit("Python, no loop", local, Told(loopless)),
         Visit("Python, no class", tcp, Told(plain)),
         Visit("everywire get, …", tcp, await CommandLine.start(people, tcp)),
+        *await _invite_as_qt(people, urls),
         *await _invite_by_http(people, urls),
         *await _invite_by_dbus(people, urls, bus),
     ]
     if qt is not False and await _can_use_qt(people, demanded=qt is True):
-        program = await people.start("the Qt program", "-m", f"{MODULE}.qt_guest", local)
-        visits.append(Visit("a PySide6 program", local, Told(program)))
+        for url in (local, urls["registry"]):
+            program = await people.start("the Qt program", "-m", f"{MODULE}.qt_guest", url)
+            visits.append(Visit("a PySide6 program", url, Told(program)))
         if bus is not None and await _can_use_qt_dbus(people, bus):
             where = (bus.address, SERVICE, PATH)
             program = await people.start("the Qt program on D-Bus", "-m", f"{MODULE}.qt_bus_guest", *where)
             visits.append(Visit("a PySide6 program", urls["dbus"], Told(program), CANNOT_READ))
+    return visits
+
+
+async def _invite_as_qt(people: Crew, urls: Mapping[str, str]) -> list[Visit]:
+    """Invite programs that use what Qt Remote Objects has besides: Qt 5's protocol, registries, other transports."""
+    visits: list[Visit] = []
+    for who, name, wire, *typed in (
+        ("Python, typed", "qt5", "local (Qt 5)", "--typed"),
+        ("Python, by name", "registry", "", "--typed"),
+        ("Python, no class", "websocket", ""),
+    ):
+        if name in urls:  # a WebSocket needs the http extra; of that one line tells
+            program = await people.start(f"the program at {name}", "-m", f"{MODULE}.guest", urls[name], *typed)
+            visits.append(Visit(who, urls[name], Told(program), wire=wire))
     return visits
 
 
@@ -102,7 +139,7 @@ async def _invite_by_http(people: Crew, urls: Mapping[str, str]) -> list[Visit]:
     if curl is None:
         print(NO_CURL, end="\n\n")
         return visits
-    for who, url in {"curl": urls["http"], "curl --unix-socket": urls["http+local"]}.items():
+    for who, url in {"curl": urls["http"], "curl, Unix socket": urls["http+local"]}.items():
         visits.append(Visit(who, url, await Curl.start(people, curl, url)))
     return visits
 

@@ -75,6 +75,15 @@ class ByteReader:
         """The number of bytes not yet read."""
         return self._end - self._position
 
+    @property
+    def window(self) -> tuple[Buffer, int, int]:
+        """The data, where the next value begins, and where reading ends: for those who read several values at once."""
+        return self._data, self._position, self._end
+
+    def move_to(self, position: int) -> None:
+        """Go on at `position`, which lies behind what has been read."""
+        self.skip(position - self._position)
+
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
         self.skip(size)

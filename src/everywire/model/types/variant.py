@@ -49,7 +49,8 @@ _UNCHANGED: Final = frozenset({type(None), *ATOMS} - {int})
 
 
 def _copy_any(value: Any, depth: int) -> Any:
-    if type(value) in _UNCHANGED or isinstance(value, enum.Enum):
+    kind = type(value)
+    if kind in _UNCHANGED or (kind is int and -(2**63) <= value < 2**64) or isinstance(value, enum.Enum):
         return value
     if depth == 0 and isinstance(value, (list, tuple, dict)):
         raise ModelError(f"nested deeper than {MAX_DEPTH} levels")

@@ -1,7 +1,7 @@
 """Qt's item models in bytes: the types of `QAbstractItemModelAdapter`, which Qt names by version, and its members.
 
-Every peer knows the class without being told. What it calls the types it says with its first request: Qt 5, Qt 6.2 to
-6.4 and Qt 6.5 and later have names of their own, and none understands those of the others.
+Every peer knows the class without being told. What Qt calls the types differs: Qt 5, Qt 6.2 to 6.4 and Qt 6.5 and later
+say names that the others do not know. All are read; and all of Qt 6 knows some aliases, which are written.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from everywire.codec.qdatastream import Reader, Size, Streamed, UserTyped, UserTypes, Writer
 from everywire.errors import RemoteProtocolError
+from everywire.remoteobjects.codec.cells import MOST_DEEP, Entry, Place, Places, read_entries, write_entries
 from everywire.remoteobjects.codec.definition import ClassDefinition, MethodDef, PropertyDef, SignalDef
 from everywire.remoteobjects.codec.dialect import Dialect
 from everywire.remoteobjects.codec.packets import ADAPTER
-
-MOST_DEEP: Final = 64
-"""Levels of a tree in one answer, and in the place of a cell."""
 
 
 class TableProperty(enum.IntEnum):
@@ -56,77 +54,34 @@ class TableMethod(enum.IntEnum):
     CACHE = 5
 
 
-class Place(NamedTuple):
-    """One step on the way to a cell: QtPrivate::ModelIndex."""
-
-    row: int
-    column: int
-
-
-Places = tuple[Place, ...]
-"""The way to a cell from the root, which is `()`."""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One cell: its place, its values in the order of the roles, and what is below it."""
-
-    places: Places
-    values: Sequence[Any]
-    children: bool = False
-    flags: int = 0
-    below: Sequence[Entry] = ()
-    rows: int = -1
-    columns: int = -1
-
-
 class Names(msgspec.Struct, frozen=True):
-    """What one generation of Qt calls the types of models."""
+    """What Qt calls the types of models."""
 
     indexes: str
     entries: str
     snapshot: str
     integers: str
     orientations: str
+    role_names: str
 
 
-QT_5: Final = Names("IndexList", "DataEntries", "MetaAndDataEntries", "QVector<int>", "QVector<Qt::Orientation>")
-QT_6_2: Final = Names(
-    "QList<ModelIndex>", "DataEntries", "MetaAndDataEntries", "QList<int>", "QList<Qt::Orientation>"
+QT_5: Final = Names(
+    "IndexList", "DataEntries", "MetaAndDataEntries", "QVector<int>", "QVector<Qt::Orientation>", "QIntHash"
 )
-QT_6_5: Final = Names(
-    "QList<QtPrivate::ModelIndex>",
-    "QtPrivate::DataEntries",
-    "QtPrivate::MetaAndDataEntries",
-    "QList<int>",
-    "QList<Qt::Orientation>",
-)
-ANY_QT_6: Final = Names(
+QT_6: Final = Names(
     "QtPrivate::IndexList",
     "QtPrivate::DataEntries",
     "QtPrivate::MetaAndDataEntries",
     "QList<int>",
     "QList<Qt::Orientation>",
+    "QHash<int,QByteArray>",
 )
-"""What every host of Qt 6 understands."""
-
-_SPELT: Final[Mapping[str, Names]] = {
-    "IndexList": QT_5,
-    "QList<ModelIndex>": QT_6_2,
-    "QVector<ModelIndex>": QT_6_2,
-    "QList<QtPrivate::ModelIndex>": QT_6_5,
-    "QVector<QtPrivate::ModelIndex>": QT_6_5,
-    "QtPrivate::IndexList": QT_6_5,
-}
+"""Aliases that every Qt 6 understands in both roles; for what it says itself 6.2 to 6.4 and later ones have others."""
 
 
-def names_of(type_name: str) -> Names | None:
-    """Return the generation of who calls an argument so; None when that does not say."""
-    return _SPELT.get(type_name)
-
-
-def spoken_to(dialect: Dialect) -> Names:
-    """Return the names by which a host of *dialect* is asked."""
-    return QT_5 if dialect.is_qt5 else ANY_QT_6
+def names_in(dialect: Dialect) -> Names:
+    """Return the names that every peer of *dialect* understands."""
+    return QT_5 if dialect.is_qt5 else QT_6
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
@@ -141,21 +96,6 @@ def _read_places(reader: Reader) -> Places:
     return places
 
 
-def _read_entry(reader: Reader, depth: int = MOST_DEEP) -> Entry:
-    if depth == 0:
-        raise RemoteProtocolError("entries of a model nested too deeply")
-    places = _read_places(reader)
-    values = reader.read_items(reader.read_variant)
-    children, flags = reader.read_bool(), reader.read_int("i32")
-    below = reader.read_items(lambda: _read_entry(reader, depth - 1))
-    columns, rows = reader.read_int("i32"), reader.read_int("i32")
-    return Entry(places, values, children, flags, below, rows, columns)
-
-
-def _read_entries(reader: Reader) -> list[Entry]:
-    return reader.read_items(lambda: _read_entry(reader))
-
-
 class Snapshot(msgspec.Struct, frozen=True):
     """The answer to `CACHE`: the first cells of a model, and its size."""
 
@@ -166,7 +106,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def _read_snapshot(reader: Reader) -> Snapshot:
-    entries, roles = _read_entries(reader), reader.read_items(lambda: reader.read_int("i32"))
+    entries, roles = read_entries(reader), reader.read_items(lambda: reader.read_int("i32"))
     columns, rows = reader.read_int("i32"), reader.read_int("i32")
     return Snapshot(entries, roles, rows, columns)
 
@@ -181,22 +121,8 @@ def _write_places(writer: Writer, places: Sequence[tuple[int, int]]) -> None:
     writer.write_items(places, lambda place: _write_place(writer, place))
 
 
-def _write_entry(writer: Writer, entry: Entry) -> None:
-    _write_places(writer, entry.places)
-    writer.write_items(entry.values, writer.write_variant)
-    writer.write_bool(entry.children)
-    writer.write_int("i32", entry.flags)
-    writer.write_items(entry.below, lambda below: _write_entry(writer, below))
-    writer.write_int("i32", entry.columns)
-    writer.write_int("i32", entry.rows)
-
-
-def _write_entries(writer: Writer, entries: Sequence[Entry]) -> None:
-    writer.write_items(entries, lambda entry: _write_entry(writer, entry))
-
-
 def _write_snapshot(writer: Writer, snapshot: Snapshot) -> None:
-    _write_entries(writer, snapshot.entries)
+    write_entries(writer, snapshot.entries)
     writer.write_items(snapshot.roles, lambda role: writer.write_int("i32", role))
     writer.write_int("i32", snapshot.columns)
     writer.write_int("i32", snapshot.rows)
@@ -204,7 +130,7 @@ def _write_snapshot(writer: Writer, snapshot: Snapshot) -> None:
 
 _PLACE: Final = Streamed(_read_place, _write_place)
 _PLACES: Final = Streamed(_read_places, _write_places)
-_ENTRIES: Final = Streamed(_read_entries, _write_entries)
+_ENTRIES: Final = Streamed(read_entries, write_entries)
 _SNAPSHOT: Final = Streamed(_read_snapshot, _write_snapshot)
 
 TABLE_TYPES: Final[UserTypes] = MappingProxyType({
@@ -223,10 +149,10 @@ TABLE_TYPES: Final[UserTypes] = MappingProxyType({
 
 
 class Written:
-    """Makes values of the types of models, in one dialect and under the names of one generation."""
+    """Makes values of the types of models, in one dialect."""
 
-    def __init__(self, dialect: Dialect, names: Names) -> None:
-        self.names = names
+    def __init__(self, dialect: Dialect) -> None:
+        self.names = names_in(dialect)
         self._dialect = dialect
 
     def indexes(self, places: Sequence[tuple[int, int]]) -> UserTyped:
@@ -238,7 +164,7 @@ class Written:
     def entries(self, entries: Sequence[Entry]) -> UserTyped:
         """Return cells."""
         writer = self._writer()
-        _write_entries(writer, entries)
+        write_entries(writer, entries)
         return UserTyped(self.names.entries, writer.to_bytes())
 
     def snapshot(self, snapshot: Snapshot) -> UserTyped:
@@ -259,7 +185,7 @@ class Written:
         """Return the names of roles for QML."""
         writer = self._writer()
         writer.write_named("QHash<int,QByteArray>", {role: name.encode() for role, name in names.items()})
-        return UserTyped("QIntHash" if self._dialect.is_qt5 else "QHash<int,QByteArray>", writer.to_bytes())
+        return UserTyped(self.names.role_names, writer.to_bytes())
 
     def _numbers(self, numbers: Sequence[int]) -> bytes:
         writer = self._writer()
@@ -275,8 +201,9 @@ def size(rows: int, columns: int) -> Size:
     return Size(columns, rows)
 
 
-def definition(names: Names) -> ClassDefinition:
+def definition(dialect: Dialect) -> ClassDefinition:
     """Return the class definition that a model has, for who attaches to it as to any object."""
+    names = names_in(dialect)
     one, many, orientations = names.indexes, names.integers, names.orientations
     signals = (
         ("availableRolesChanged()", ()),

@@ -15,9 +15,13 @@ from everywire.remoteobjects.endpoint.registry import Registry
 from everywire.remoteobjects.endpoint.settings import RemoteObjects
 from everywire.runtime.node import Node
 from everywire.runtime.replica import ReplicaLink, ReplicaState
+from everywire.runtime.rhythm import NEAR
 from everywire.runtime.supervisor import Supervisor
 
 log: Final = logging.getLogger("everywire.registry")
+
+CALM: Final = 1.0
+"""Seconds for which an object is to stay where it is before it may move without a pause."""
 
 
 class LookupSession:
@@ -98,10 +102,12 @@ class LookupSession:
 
     async def _keep(self, replica: ReplicaLink, settled: asyncio.Future[None], *, patient: bool) -> None:
         """Keep *replica* linked to where its object is; *settled* is for the first place alone."""
+        loop = asyncio.get_running_loop()
         while True:
             if not self._place:
                 await self._moved.wait()
             self._moved.clear()
+            begun = loop.time()
             host = Supervisor(RemoteObjects(url=self._place), self._node, replica, patient=patient)
             moved = self._node.tasks.spawn(self._moved.wait(), awaited=True)
             found = self._node.tasks.spawn(host.settled.wait(), awaited=True)
@@ -116,6 +122,8 @@ class LookupSession:
                 for task in (moved, found, running):
                     task.cancel()
                 await asyncio.wait((moved, found, running))
+            if loop.time() - begun < CALM:  # else a registry could have us connect here and there without end
+                await asyncio.sleep(NEAR)
 
     def _heard(self, _removed: Location | None, added: Location | None) -> None:
         """Follow the object; where it is gone, its host's link says so, and comes back if the host does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from everywire.remoteobjects.endpoint.registry import Registry
 from everywire.remoteobjects.endpoint.settings import RemoteObjects
 from everywire.runtime.node import Node
 from everywire.runtime.policy import Policy
-from everywire.runtime.proxying import Accept, HostProxy
+from everywire.runtime.proxying import Accept, HostProxy, all_of_them
+from everywire.runtime.rhythm import NEAR
 
 log: Final = logging.getLogger("everywire.registry")
 
@@ -31,37 +33,41 @@ class RegistryProxy:
         self._follower.heard.append(self._heard)
         self._hosts: dict[str, HostProxy] = {}
         self._places: dict[str, str] = {}
-        """Name -> where it is, of the objects that are shown."""
-        self._task: Any = None
+        """Name -> the URL of its host, as the registry says."""
+        self._shown: dict[str, str] = {}
+        """Name -> the URL of its host, as it is shown."""
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[Any]] = []
 
     async def open(self) -> None:
         """Connect to the registry, and stay connected; raises what `RegistrySession.open` raises."""
         await self._follower.open()
-        self._task = self._node.tasks.spawn(self._follower.run())
+        self._tasks = [self._node.tasks.spawn(self._follower.run()), self._node.tasks.spawn(self._run())]
 
     async def close(self) -> None:
         """Take all objects back and end the links."""
-        if self._task is not None:
-            self._task.cancel()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         hosts, self._hosts = self._hosts, {}
-        self._places.clear()
         for host in hosts.values():
             await host.close()
-        await self._follower.close()
 
     def _heard(self, removed: Location | None, added: Location | None) -> None:
-        name = added.name if added is not None else removed.name if removed is not None else ""
-        place = "" if added is None else self._place_of(added)
-        before = self._places.pop(name, "")
-        if place:
-            self._places[name] = place
-        if place != before:
-            self._show(name, before, wanted=False)
-            self._show(name, place, wanted=True)
+        if removed is not None:
+            self._places.pop(removed.name, None)
+        if added is not None and (place := self._place_of(added)):
+            self._places[added.name] = place
+        self._changed.set()
 
     def _place_of(self, location: Location) -> str:
         """Return the URL of an entry whose object is to be shown."""
         if came_from_a_proxy(location) or not self._accept(location.name, location.type_name):
+            return ""
+        if len(self._places) >= self._node.limits.objects_per_link:
+            self._node.refusals["proxied_objects"] += 1
             return ""
         try:
             return self._registry.place_of(location)
@@ -70,19 +76,38 @@ class RegistryProxy:
             self._node.refusals["untrusted_places"] += 1
             return ""
 
-    def _show(self, name: str, place: str, *, wanted: bool) -> None:
-        if not place:
+    async def _run(self) -> None:
+        """Show what the registry says, some times in a second: it could say something else for each packet."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            shown, places = self._shown, self._places
+            names = [name for name in {**shown, **places} if shown.get(name) != places.get(name)]
+            for name in names:
+                self._leave(name)
+            for name in names:
+                self._enter(name)
+            for place in [place for place, host in self._hosts.items() if not host.wanted]:
+                await self._hosts.pop(place).close()
+            await asyncio.sleep(NEAR)
+
+    def _leave(self, name: str) -> None:
+        host = self._hosts.get(self._shown.pop(name, ""))
+        if host is not None and host.wanted is not None:
+            host.wanted.discard(name)
+            host.look()
+
+    def _enter(self, name: str) -> None:
+        place = self._places.get(name)
+        if place is None:
             return
         host = self._hosts.get(place)
         if host is None:
-            wire = RemoteObjects(url=place)
             host = self._hosts[place] = HostProxy(
-                self._node, wire, lambda _name, _class: True, policy=self._policy, wanted=set()
+                self._node, RemoteObjects(url=place), all_of_them, policy=self._policy, wanted=set()
             )
             host.start()
-        assert host.wanted is not None
-        (host.wanted.add if wanted else host.wanted.discard)(name)
-        host.look()
-        if not host.wanted:
-            del self._hosts[place]
-            self._node.tasks.spawn(host.close())
+        self._shown[name] = place
+        if host.wanted is not None:
+            host.wanted.add(name)
+            host.look()

@@ -17,8 +17,8 @@ from everywire.remoteobjects.codec.registry import Location
 from everywire.transport import Address, parse_address
 from everywire.transport.address import is_loopback, unmapped
 
-TRANSPORTS: Final = frozenset({"tcp", "tls", "local", "localabstract"})
-NETWORK: Final = frozenset({"tcp", "tls"})
+NETWORK: Final = frozenset({"tcp", "tls", "ws", "wss"})
+TRANSPORTS: Final = NETWORK | {"local", "localabstract"}
 
 _ODD_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 
@@ -95,7 +95,7 @@ def leads_here(address: Address) -> bool:
 
 
 def _trusted(text: str) -> TrustedHost:
-    place, _, settings = text.partition("?")
+    place, _, settings = text.removeprefix("qtro+").partition("?")
     transport, colon, rest = place.partition(":")
     if not colon or transport not in TRANSPORTS or not rest:
         raise AddressError(f"{text!r} is no trusted host; one looks like tls://*.plant.example:*?ca=ca.pem")

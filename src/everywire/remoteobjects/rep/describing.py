@@ -54,6 +54,7 @@ class _Writing:
     def __init__(self) -> None:
         self.items: list[Item] = []
         self._known: set[object] = set()
+        self._pods: dict[str, StructOf] = {}
 
     def add(self, target: Contract | type[Object]) -> None:
         contract, defaults = (target, {}) if isinstance(target, Contract) else (contract_of(target), _defaults(target))
@@ -65,7 +66,9 @@ class _Writing:
                 self.add(child.cls)
         own: list[Inner] = []
         members = [member for member in contract.members.values() if not member.stream]
-        for node in (node for member in members for node in named_types(member)):
+        nodes = [node for member in members for node in named_types(member)]
+        self._pods |= {node.name: node for node in nodes if isinstance(node, StructOf)}
+        for node in nodes:
             self._add_type(node, contract.name, own)
         left = [member.name for member in contract.members.values() if member.stream]
         notes = (f"left out, for C++ has no streams: {', '.join(left)}",) if left else ()
@@ -77,10 +80,12 @@ class _Writing:
 
     def _add_type(self, node: StructOf | EnumType, scope: str, own: list[Inner]) -> None:
         """Declare a type: in the class *scope*, whose members are *own*, if it says so."""
+        inside = enum_form(node.cls).scope if isinstance(node, EnumType) else ""
+        if inside in self._pods and inside != scope:
+            self._add_type(self._pods[inside], scope, own)  # which declares it
         if is_of_qt(node) or self._is_known(node.cls):
             return
         if isinstance(node, EnumType):
-            inside = enum_form(node.cls).scope
             for declared in self._enum(node.cls):
                 if inside == scope:
                     own.append(declared)

@@ -54,7 +54,7 @@ class Scanner:
                 doc = []  # a comment with an empty line behind it is not about what follows
             comment = self._comment()
             if comment is None:
-                return inspect.cleandoc("\n".join(doc))
+                return _clean(doc)
             doc += comment
 
     def trailing(self) -> str:
@@ -65,7 +65,7 @@ class Scanner:
         comment = self._comment()
         if comment is None:
             self.offset = begin
-        return inspect.cleandoc("\n".join(comment or ()))
+        return _clean(comment or [])
 
     def end(self) -> None:
         """Go over the semicolon at the end of a declaration, which need not be there."""
@@ -145,6 +145,11 @@ class Scanner:
         inner = self.text[self.offset + 2 : end]
         self.offset = end + 2
         return [] if _is_licence(inner) else [_bare(line) for line in inner.strip("*!").split("\n")]
+
+
+def _clean(lines: list[str]) -> str:
+    """Return a comment as a docstring would be: without the indent that its lines share."""
+    return inspect.cleandoc("\n".join(lines).strip("\n"))
 
 
 def _is_licence(text: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from everywire.model import Contract
 from everywire.remoteobjects.rep.describing import rep_of
 from everywire.remoteobjects.rep.marks import Modifier
+from everywire.remoteobjects.rep.older import for_qt5
 from everywire.remoteobjects.rep.tree import (
     ChildDecl,
     ClassDecl,
@@ -118,17 +119,14 @@ def _digest(data: bytes) -> bytes:
 
 # --------------------------------------------------------------------------------------------------------------- Qt 5
 def _qt5(rep: Rep) -> dict[str, str]:
-    """Return what repc of Qt 5 does, for which flags are enums; it does not read them, nor scopes and bases."""
-    table = _qt5_types(item for item in rep.items if isinstance(item, (EnumDecl, FlagDecl)))
-    for pod in rep.pods:
-        table |= _qt5_types(pod.types)
+    rep = for_qt5(rep)
+    table = _qt5_enums(rep.items)
     for pod in rep.pods:
         fields = b"".join(_latin(field.name) + _qt5_type_data(field.type, table) for field in pod.fields)
         table[pod.name] = _latin(pod.name) + fields
     found: dict[str, str] = {}
     for declared in rep.classes:
-        # The enums of a class stay known in the classes below it.
-        table |= _qt5_types(inner for inner in declared.members if isinstance(inner, (EnumDecl, FlagDecl)))
+        table |= _qt5_enums(declared.members)  # which stay known in the classes below
         found[declared.name] = _qt5_class(declared, table)
     return found
 
@@ -147,13 +145,8 @@ def _qt5_class(declared: ClassDecl, table: dict[str, bytes]) -> str:
     return _digest(b"".join((*parts, _functions(declared, type_data)))).decode()
 
 
-def _qt5_types(declared: Iterable[EnumDecl | FlagDecl]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    keys: dict[str, bytes] = {}
-    for item in declared:
-        keys[item.name] = _keys(item) if isinstance(item, EnumDecl) else keys.get(item.enum, b"")
-        found[item.name] = _latin(item.name) + keys[item.name]
-    return found
+def _qt5_enums(declared: Iterable[object]) -> dict[str, bytes]:
+    return {item.name: _latin(item.name) + _keys(item) for item in declared if isinstance(item, EnumDecl)}
 
 
 def _qt5_type_data(text: str, table: dict[str, bytes]) -> bytes:

@@ -77,6 +77,8 @@ class RegistrySession(NodeSession):
                 table = read_table(event.values[0]) if event.values else None
                 if table is None:
                     event = Broken(RemoteProtocolError("the registry's table is none"))
+                elif len(table) > MOST_LISTED:
+                    event = _too_many()
                 else:
                     self.locations = {name: place for name, place in table.items() if _is_sane(place)}
             case Invoke() if event.name == REGISTRY:
@@ -84,6 +86,12 @@ class RegistrySession(NodeSession):
             case _:
                 pass
         super().other(event)
+
+    def end(self, reason: Exception, fault: Fault) -> None:
+        """Fail everybody who waits; whoever was given up on has nobody left to be told."""
+        for init in self._inits.values():
+            init.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        super().end(reason, fault)
 
     def _hear(self, packet: Invoke) -> None:
         place = read_location(packet.arguments[0]) if packet.arguments else None
@@ -97,7 +105,7 @@ class RegistrySession(NodeSession):
             self.locations[place.name] = place
             self._tell(before, place)
         if len(self.locations) > MOST_LISTED:
-            self.other(Broken(RemoteProtocolError(f"the registry knows more than {MOST_LISTED} objects")))
+            self.other(_too_many())
 
     def _tell(self, removed: Location | None, added: Location | None) -> None:
         if self.heard is not None:
@@ -106,6 +114,10 @@ class RegistrySession(NodeSession):
     def _say(self, index: int, location: Location) -> None:
         argument = written_location(location, self.engine.dialect)
         self.send(encode_packet(Invoke(REGISTRY, CallKind.METHOD, index, (argument,)), self.engine.dialect))
+
+
+def _too_many() -> Broken:
+    return Broken(RemoteProtocolError(f"the registry knows more than {MOST_LISTED} objects"))
 
 
 def _is_sane(place: Location) -> bool:

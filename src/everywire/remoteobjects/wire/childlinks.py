@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from everywire.errors import Code, EverywireError, Fault, LinkError, ModelError, RemoteProtocolError, SignatureMismatch
-from everywire.model import Contract, Member, Object, contract_of
+from everywire.model import Contract, Kind, Member, Object, contract_of
 from everywire.model.building import empty_class
 from everywire.model.types import child_type
-from everywire.remoteobjects.codec import ObjectReference, UserTypes
+from everywire.remoteobjects.codec import Dialect, ObjectReference, UserTypes
 from everywire.remoteobjects.codec.extension import NAME
 from everywire.remoteobjects.codec.references import ReferenceKind, class_in, values_in
 from everywire.remoteobjects.codec.registry import REGISTRY
@@ -55,7 +55,7 @@ class Classes:
         """
         definition = class_in(reference, link.engine.dialect)
         if definition is None:
-            return self._told_before(channel, reference, described)
+            return self._told_before(channel, link, reference, described)
         types = definition.user_types()
         if described is not None:
             contract = contract_of(described)
@@ -70,16 +70,42 @@ class Classes:
         self._known[reference.type_name] = offered
         return offered
 
-    def _told_before(self, channel: Channel, reference: ObjectReference, described: type | None) -> Offered:
+    def _told_before(
+        self, channel: Channel, link: Link, reference: ObjectReference, described: type[Object] | None
+    ) -> Offered:
         known = self._known.get(reference.type_name)
-        if known is not None:
+        if known is not None and (reference.type_name or _fits(known, reference, link.engine.dialect)):
             return known
         if described is not None:
             contract = contract_of(described)
             return contract, layout_of(contract), user_types(contract) if channel.exact else {}
-        if reference.type_name in ("", PLAIN):
+        if reference.type_name == PLAIN:
             return Contract(PLAIN), Layout(), {}
-        raise ModelError(f"the host does not say what a {reference.type_name[:80]!r} is")
+        raise _unknown(reference)
+
+
+class Undescribed(ModelError):
+    """A child of which the host does not say what it is."""
+
+
+def _fits(known: Offered, reference: ObjectReference, dialect: Dialect) -> bool:
+    """Return whether a child of a class without a name may be of the one that the host has described.
+
+    Qt takes all such classes for one, and describes only the first.
+    """
+    contract, layout, types = known
+    values = values_in(reference, dialect, types)
+    properties = contract.of_kind(Kind.PROPERTY)
+    if len(values) != len(properties):
+        return False
+    pairs = ((child_type(member.type), values[layout.properties[member.name]]) for member in properties)
+    return all((child is not None) == isinstance(value, ObjectReference) for child, value in pairs)
+
+
+def _unknown(reference: ObjectReference) -> ModelError:
+    if reference.type_name:
+        return ModelError(f"the host does not say what a {reference.type_name[:80]!r} is")
+    return Undescribed('the host does not say what it is; name its class by Q_CLASSINFO("RemoteObject Type", …)')
 
 
 class Brood:
@@ -102,7 +128,12 @@ class Brood:
         """
         replica = self._channel.replica
         try:
-            child = self._take(link, member, offered, raw)
+            try:
+                child = self._take(link, member, offered, raw)
+            except Undescribed as error:  # no fault of the host, which may hold more of interest
+                replica.child_lost(member.name, LinkError(str(error)))
+                link.misfit(replica.name, f"{member.name}: {error}")
+                child = None
             if child is None:
                 member.type.convert(None)  # there must be one, perhaps
         except EverywireError as error:

@@ -10,23 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
-from everywire.codec.qdatastream import Reader, Size, TypeId
-from everywire.codec.qdatastream.names import number_on_wire
+from everywire.codec.qdatastream import Reader, Size
 from everywire.errors import Code, Fault, ModelError
 from everywire.model.slots import may_suspend
 from everywire.model.types import ANY
 from everywire.remoteobjects.codec import Dialect, InvokeReply, encode_packet
-from everywire.remoteobjects.codec.tables import (
-    TABLE_TYPES,
-    Entry,
-    Names,
-    Place,
-    Places,
-    Snapshot,
-    TableMethod,
-    Written,
-    names_of,
-)
+from everywire.remoteobjects.codec.cells import PLAIN, Entry, Place, Places
+from everywire.remoteobjects.codec.tables import TABLE_TYPES, Snapshot, TableMethod, Written
 from everywire.remoteobjects.wire.qttypes import lower
 from everywire.runtime.gate import Door, Invoked
 from everywire.runtime.node import Publication
@@ -44,18 +34,11 @@ log: Final = logging.getLogger("everywire.remoteobjects")
 
 
 class Answers:
-    """The methods of one model. *learn* takes what a caller calls the types and gives the names for its answer."""
+    """The methods of one model; *news* counts what it has told."""
 
-    def __init__(
-        self,
-        publication: Publication,
-        dialect: Dialect,
-        learn: Callable[[Names | None], Names],
-        news: Callable[[], int],
-        default: Names,
-    ) -> None:
-        self._publication, self._dialect, self._learn, self._news = publication, dialect, learn, news
-        self._default = default
+    def __init__(self, publication: Publication, dialect: Dialect, news: Callable[[], int]) -> None:
+        self._publication, self._dialect, self._news = publication, dialect, news
+        self._written = written_in(dialect)
         self._table: Table[Any] = table_of(publication)
         self.doors = dict(self._make_doors())
 
@@ -74,24 +57,20 @@ class Answers:
         self,
         member: str,
         method: Callable[..., Awaitable[Any]],
-        write: Callable[[Names, Any], Any],
+        write: Callable[[Any], Any],
         asks: Callable[..., Any],
     ) -> Door:
         name, dialect = self._publication.name, self._dialect
 
-        def heard(names: Names | None, arguments: tuple[Any, ...]) -> Awaitable[Any]:
-            """Begin in the turn in which the call was heard, when its link is known."""
-            return self._named(self._learn(names), method, arguments)
-
-        def reply(token: int, value: tuple[Names, Any]) -> bytes:
-            return encode_packet(InvokeReply(name, token, write(*value)), dialect)
+        def reply(token: int, value: Any) -> bytes:
+            return encode_packet(InvokeReply(name, token, write(value)), dialect)
 
         function: Any = getattr(asks, "__func__", asks)
         return Door(
             name,
             self._publication.contract.members[member],
             owner=self._publication.object,
-            method=heard,
+            method=method,
             check=_CHECKS[member] if method != self._cache else _check_cache,
             reply=reply,
             policy=self._publication.policy,
@@ -100,24 +79,14 @@ class Answers:
         )
 
     def _decode(self, door: Door, data: bytes, start: int, end: int) -> Any:
-        """Return the call in a frame, with what its types are called; None leaves it to the general path."""
+        """Return the call in a frame."""
         order, version = self._dialect.order, self._dialect.version
         reader = Reader(data, start, end, order=order, version=version, types=TABLE_TYPES)
         arguments = tuple(reader.read_items(reader.read_variant))
         serial = reader.read_int("i32")
         reader.read_int("i32")
         reader.expect_end()
-        if not arguments:
-            return None
-        first = Reader(data, start + 4, end, order=order, version=version)  # behind the number of arguments
-        is_named = first.read_int("u32") == number_on_wire(TypeId.USER, version)
-        first.read_bool()
-        return Invoked(door, (names_of(first.read_c_string()) if is_named else None, arguments), serial)
-
-    async def _named(
-        self, names: Names, method: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...]
-    ) -> tuple[Names, Any]:
-        return names, await method(*arguments)
+        return Invoked(door, arguments, serial)
 
     async def _size(self, parent: Places) -> TableSize:
         path = path_of(parent)
@@ -200,27 +169,27 @@ class Answers:
 
     # Results.
 
-    def _write_size(self, names: Names, size: TableSize) -> Any:
+    def _write_size(self, size: TableSize) -> Any:
         return Size(size.columns, size.rows)
 
-    def _write_entries(self, names: Names, entries: Sequence[Entry]) -> Any:
+    def _write_entries(self, entries: Sequence[Entry]) -> Any:
         try:
-            return written_by(self._dialect, names).entries(entries)
+            return self._written.entries(entries)
         except ModelError:
-            return written_by(self._dialect, names).entries([self._sendable(entry) for entry in entries])
+            return self._written.entries([self._sendable(entry) for entry in entries])
 
-    def _write_snapshot(self, names: Names, snapshot: Snapshot) -> Any:
-        written = written_by(self._dialect, names)
+    def _write_snapshot(self, snapshot: Snapshot) -> Any:
+        written = self._written
         try:
             return written.snapshot(snapshot)
         except ModelError:
             entries = [self._sendable(entry) for entry in snapshot.entries]
             return written.snapshot(Snapshot(entries, snapshot.roles, snapshot.rows, snapshot.columns))
 
-    def _write_list(self, names: Names, values: Sequence[Any]) -> Any:
+    def _write_list(self, values: Sequence[Any]) -> Any:
         return [lower(ANY, value) for value in values]
 
-    def _write_nothing(self, names: Names, value: None) -> None:
+    def _write_nothing(self, value: None) -> None:
         return value
 
     def _sendable(self, entry: Entry) -> Entry:
@@ -228,7 +197,7 @@ class Answers:
         kept: list[Any] = []
         for value in entry.values:
             try:
-                written_by(self._dialect, self._default).entries([Entry(entry.places, [value])])
+                self._written.entries([Entry(entry.places, [value])])
             except ModelError as error:
                 log.warning("%s: a cell cannot be sent over Qt Remote Objects: %s", self._publication.name, error)
                 value = None  # noqa: PLW2901
@@ -248,9 +217,9 @@ def roles_of(table: Table[Any]) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=16)
-def written_by(dialect: Dialect, names: Names) -> Written:
-    """Return what makes values for callers of one generation."""
-    return Written(dialect, names)
+def written_in(dialect: Dialect) -> Written:
+    """Return what makes values for callers of one dialect."""
+    return Written(dialect)
 
 
 def path_of(places: Places) -> Path | None:
@@ -264,7 +233,7 @@ def places_of(path: Path) -> tuple[tuple[int, int], ...]:
 
 
 def _entry(parent: Path, number: int, column: int, row: TableRow) -> Entry:
-    values = [lower(ANY, value) for value in row.values[column]]
+    values = [value if type(value) in PLAIN else lower(ANY, value) for value in row.values[column]]
     flags = row.flags[column] if column < len(row.flags) else 0
     return Entry((*places_of(parent), (number, column)), values, row.children and column == 0, flags)  # type: ignore[arg-type]
 
@@ -273,8 +242,7 @@ def _entry(parent: Path, number: int, column: int, row: TableRow) -> Entry:
 
 
 def _checked(given: tuple[Any, ...], *tests: Callable[[Any], bool]) -> tuple[Any, ...]:
-    arguments = cast("tuple[Any, ...]", given[1] if len(given) == 2 and type(given[1]) is tuple else ())
-    if len(arguments) != len(tests) or not all(test(a) for test, a in zip(tests, arguments, strict=True)):
+    if len(given) != len(tests) or not all(test(a) for test, a in zip(tests, given, strict=True)):
         raise ModelError("these are not the arguments that the method of a model takes")
     return given
 

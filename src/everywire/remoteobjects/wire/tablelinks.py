@@ -17,7 +17,7 @@ from everywire.model.properties import Readable
 from everywire.model.signals import BoundSignal
 from everywire.model.types import ANY
 from everywire.remoteobjects.codec import CallKind, Invoke, encode_packet
-from everywire.remoteobjects.codec.tables import TableMethod, TableProperty, TableSignal, Written, spoken_to
+from everywire.remoteobjects.codec.tables import TableMethod, TableProperty, TableSignal, Written
 from everywire.remoteobjects.engine import Waiting, change_head, invoke_head, reply_head
 from everywire.remoteobjects.wire.layout import Layout
 from everywire.remoteobjects.wire.qttypes import lower
@@ -88,7 +88,7 @@ class TableChannel(Channel):
             raise SignatureMismatch(f"{self.replica.name} at {self.replica.url}:", what)
         contract = contract_of(cls)
         instance: Object = self.replica.create(contract, build_class)
-        self._written = Written(link.engine.dialect, spoken_to(link.engine.dialect))
+        self._written = Written(link.engine.dialect)
         self.link, self.is_settled, self._blind, self._current = link, False, True, None
         self._bind_slots(instance, contract)
         self._bind_news(link)

@@ -11,7 +11,8 @@ from everywire.model import Member
 from everywire.model.compile import compile_check
 from everywire.model.types import ANY
 from everywire.remoteobjects.codec import Dialect
-from everywire.remoteobjects.codec.tables import TABLE_TYPES, Entry, Place
+from everywire.remoteobjects.codec.cells import PLAIN, Entry, Place
+from everywire.remoteobjects.codec.tables import TABLE_TYPES
 from everywire.remoteobjects.engine import Heard, Odd
 from everywire.remoteobjects.wire.qttypes import lift
 from everywire.remoteobjects.wire.replicating import Route
@@ -158,26 +159,32 @@ def rows_in(raw: Any, parent: Path, first: int) -> list[TableRow]:
     if not isinstance(raw, list):
         raise ModelError("the model gave no rows")
     rows: list[list[Entry]] = []
+    above, row, number = steps(parent), list[Entry](), first - 1
     for entry in cast("list[Any]", raw):
-        if not isinstance(entry, Entry):
+        if type(entry) is not Entry:
             raise ModelError("the model gave something else than cells")
-        cell = cell_in(entry.places)
-        if cell is None or cell.path[:-1] != parent:
+        places = entry.places
+        if not places or places[:-1] != above:
             raise ModelError("the model gave rows that nobody asked for")
-        number = cell.path[-1] - first
-        if number == len(rows):
-            rows.append([])
-        if number != len(rows) - 1 or cell.column != len(rows[number]):
+        own, column = places[-1]
+        if own == number + 1:
+            row, number = [], own
+            rows.append(row)
+        if own != number or column != len(row):
             raise ModelError("the model gave cells out of order")
-        rows[number].append(entry)
+        row.append(entry)
     return [
         TableRow(
-            tuple(tuple(lift(ANY, value) for value in entry.values) for entry in row),
+            tuple(tuple(map(_lifted, entry.values)) for entry in row),
             tuple(entry.flags for entry in row),
             row[0].children,
         )
         for row in rows
     ]
+
+
+def _lifted(value: Any) -> Any:
+    return value if type(value) in PLAIN else lift(ANY, value)
 
 
 def steps(path: Path) -> tuple[tuple[int, int], ...]:

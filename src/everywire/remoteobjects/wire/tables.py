@@ -1,7 +1,7 @@
 """Our tables on Qt Remote Objects, where they are models: what Qt's replicas ask, and what they are told.
 
-Qt names the types of models by version, and what a link calls them its first request says. Until then it has asked for
-nothing, so nothing that could change is told.
+Notices are exact, and an answer is as new as those before it. A link that does not read is told of few changes, and
+then that all is new.
 """
 
 from __future__ import annotations
@@ -23,20 +23,11 @@ from everywire.remoteobjects.codec import (
     PropertyChange,
     encode_packet,
 )
-from everywire.remoteobjects.codec.tables import (
-    ANY_QT_6,
-    QT_5,
-    TABLE_TYPES,
-    Names,
-    TableProperty,
-    TableSignal,
-    Written,
-    definition,
-)
+from everywire.remoteobjects.codec.tables import TABLE_TYPES, TableProperty, TableSignal, Written, definition
 from everywire.remoteobjects.engine import invoke_head
 from everywire.remoteobjects.wire.hosting import Listening
-from everywire.remoteobjects.wire.tableanswers import Answers, places_of, roles_of, table_of, written_by
-from everywire.runtime.gate import Door, current_link
+from everywire.remoteobjects.wire.tableanswers import Answers, places_of, roles_of, table_of, written_in
+from everywire.runtime.gate import Door
 from everywire.runtime.node import Publication
 from everywire.tables import LayoutHint, Orientation, Table, TableIndex
 from everywire.tables.words import ROLE_NAMES, Path
@@ -52,21 +43,20 @@ class HostedTable:
         self,
         publication: Publication,
         dialect: Dialect,
-        names: Names = ANY_QT_6,
         *,
         closed: Callable[[HostedTable], object] | None = None,
     ) -> None:
         self.publication, self.dialect, self._closed = publication, dialect, closed
         self.name, self.contract = publication.name, publication.contract
         self._table: Table[Any] = table_of(publication)
-        self._default = QT_5 if dialect.is_qt5 else names
-        self._links: dict[Listening, Names | None] = {}
-        """Who listens, in order of attachment, with the names that it has been heard to use."""
+        self._links: dict[Listening, None] = {}
+        """Who listens, in order of attachment."""
         self._waiting: dict[Listening, tuple[int, int]] = {}
         """Of links that do not read: how many notices wait, and how far the frames went when a reset was added."""
         self._news = 0
         self._current: TableIndex | None = self._table._everywire.values.get("current")
-        self._answers = Answers(publication, dialect, self._learn, lambda: self._news, self._default)
+        self._answers = Answers(publication, dialect, lambda: self._news)
+        self._written = written_in(dialect)
         self._disconnects = [*self._listen()]
 
     @property
@@ -92,10 +82,13 @@ class HostedTable:
     def join(self, link: Listening, *, dynamic: bool, anew: bool) -> bytes:
         """Make *link* a listener; see `Hosted.join`. Every peer knows the class, so no replica is generated."""
         self.leave(link)
-        values = self.values(self._default)
-        packet = InitDynamic(self.name, definition(self._default), values) if anew else Init(self.name, values)
-        self._links[link] = self._default if self.dialect.is_qt5 else None
-        return encode_packet(packet, self.dialect)
+        values = self._values(self.dialect)
+        packet = InitDynamic(self.name, definition(self.dialect), values) if anew else Init(self.name, values)
+        self._links[link] = None
+        frame = encode_packet(packet, self.dialect)
+        if self._current is not None and getattr(link, "extended", False):
+            frame += self._current_changed(None)  # Qt does not tell, and its replicas have no cells yet
+        return frame
 
     def leave(self, link: Listening) -> None:
         """Tell *link* no more."""
@@ -123,26 +116,13 @@ class HostedTable:
 
     def values_as_child(self) -> tuple[Any, ...]:
         """Return the present values of both properties for a reference, which has a stream of its own."""
-        return self.values(self._default, self.dialect.nested)
+        return self._values(self.dialect.nested)
 
-    def values(self, names: Names, dialect: Dialect | None = None) -> tuple[Any, ...]:
-        """Return the present values of both properties."""
+    def _values(self, dialect: Dialect) -> tuple[Any, ...]:
         roles: dict[int, str] = self._table._everywire.values.get("roles", {})
-        written = written_by(dialect or self.dialect, names)
+        written = written_in(dialect)
         named = {int(role): name for role, name in ROLE_NAMES.items()} | {r: name for r, name in roles.items() if name}
         return written.integers(tuple(roles)), written.role_names(named)
-
-    def _learn(self, names: Names | None) -> Names:
-        """Take note of what the link, whose call this is, calls the types; return its names."""
-        link = current_link.get()
-        if link not in self._links:
-            return names or self._default
-        known = self._links[link]
-        if names is not None and not self.dialect.is_qt5:
-            self._links[link] = known = names
-        elif known is None:
-            self._links[link] = known = self._default  # it wants the first cells before all else, which says nothing
-        return known
 
     # Notices.
 
@@ -202,16 +182,11 @@ class HostedTable:
         self._tell(TableSignal.ROWS_INSERTED, lambda w: (w.indexes(places_of(place)), row, row + count - 1))
 
     def _tell(self, which: TableSignal, arguments: Callable[[Written], tuple[Any, ...]]) -> None:
-        """Tell every link whose names are known; the others have asked for nothing yet."""
         self._news += 1
-        frames: dict[str, bytes] = {}
-        for link, names in tuple(self._links.items()):
-            if names is None:
-                continue
-            frame = frames.get(names.indexes)
-            if frame is None:
-                frame = frames[names.indexes] = self._signal(which, arguments(written_by(self.dialect, names)))
-            self._put(link, frame, alone=len(self._links) == 1)
+        if self._links:
+            frame, alone = self._signal(which, arguments(self._written)), len(self._links) == 1
+            for link in tuple(self._links):  # one that is too slow may be cut, and leave, meanwhile
+                self._put(link, frame, alone=alone)
 
     def _put(self, link: Listening, frame: bytes, *, alone: bool) -> None:
         """Send a notice; for a link that does not read many become one reset, so that none is ever missing."""
@@ -223,31 +198,36 @@ class HostedTable:
         count, mark = self._waiting.get(link, (0, -1))
         if count < MOST_WAITING and not outbox.crowded:
             outbox.put_notice(frame)
-        elif mark == outbox.place:
-            return  # the reset that waits is behind all that the link was told, so it says this too
-        else:
+            self._waiting[link] = count + 1, -1
+        elif mark != outbox.place:  # else the reset that waits is behind all that the link was told: it says this too
             outbox.put_notice(self._signal(TableSignal.MODEL_RESET, ()))
-        self._waiting[link] = count + 1, outbox.place
+            self._waiting[link] = MOST_WAITING, outbox.place
 
     def _tell_current(self, index: TableIndex | None) -> None:
         before, self._current = self._current, index
-        for link, names in tuple(self._links.items()):
-            if names is not None:
-                w = written_by(self.dialect, names)
-                arguments = w.indexes(_index_places(index)), w.indexes(_index_places(before))
-                frame = self._signal(TableSignal.CURRENT_CHANGED, arguments)
-                link.outbox.put_change((self, "current"), frame, alone=len(self._links) == 1)
+        if self._links:
+            frame, alone = self._current_changed(before), len(self._links) == 1
+            for link in tuple(self._links):
+                link.outbox.put_change((self, "current"), frame, alone=alone)
+
+    def _current_changed(self, before: TableIndex | None) -> bytes:
+        indexes = self._written.indexes
+        arguments = indexes(_index_places(self._current)), indexes(_index_places(before))
+        return self._signal(TableSignal.CURRENT_CHANGED, arguments)
 
     def _tell_roles(self, _roles: object) -> None:
-        changed = TableSignal.AVAILABLE_ROLES_CHANGED
-        for link, names in tuple(self._links.items()):
-            roles, named = self.values(names or self._default)
-            frame = (
-                encode_packet(PropertyChange(self.name, TableProperty.AVAILABLE_ROLES, roles), self.dialect)
-                + encode_packet(PropertyChange(self.name, TableProperty.ROLE_NAMES, named), self.dialect)
-                + self._signal(changed, (), TableProperty.AVAILABLE_ROLES)
-            )
-            link.outbox.put_change((self, "roles"), frame, alone=len(self._links) == 1)
+        if not self._links:
+            return
+        roles, named = self._values(self.dialect)
+        changes = (
+            PropertyChange(self.name, TableProperty.AVAILABLE_ROLES, roles),
+            PropertyChange(self.name, TableProperty.ROLE_NAMES, named),
+        )
+        frame = b"".join(encode_packet(change, self.dialect) for change in changes)
+        frame += self._signal(TableSignal.AVAILABLE_ROLES_CHANGED, (), TableProperty.AVAILABLE_ROLES)
+        alone = len(self._links) == 1
+        for link in tuple(self._links):
+            link.outbox.put_change((self, "roles"), frame, alone=alone)
 
     def _signal(self, which: TableSignal, arguments: tuple[Any, ...], prop: int = -1) -> bytes:
         packet = Invoke(self.name, CallKind.METHOD, which, arguments, -1, prop)
