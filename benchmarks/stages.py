@@ -51,7 +51,8 @@ class Bench:
     def __init__(self, node: Any) -> None:
         from everywire import Object, slot
         from everywire.remoteobjects.endpoint.replicas import ReplicaSession
-        from everywire.remoteobjects.endpoint.serving import HostServer, HostSession
+        from everywire.remoteobjects.endpoint.serving import HostServer
+        from everywire.remoteobjects.endpoint.visiting import HostSession
         from everywire.runtime.replica import ReplicaLink
 
         class Counter(Object):

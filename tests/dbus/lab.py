@@ -19,8 +19,10 @@ from typing import Final, Literal
 
 import pytest
 
-from tests.building import needs as needs
+from tests import building
 from tests.dbus.broker import Broker
+
+needs = building.needs
 
 DTD: Final = (
     '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"'

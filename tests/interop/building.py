@@ -90,10 +90,8 @@ class _Build:
             [*self._compile, "-x", "c++-header", header, "-o", self._folder / "pch.h.gch"],
             *(self._repc(rep, kind) for rep, kind in self._qt.compiled),
         )
-        side_by_side(
-            *([*self._moc, SOURCES / f"{name}.h", "-o", self._folder / f"moc_{name}.cpp"] for name in ("plain", "table")),
-            *([*self._moc, self._folder / f"{name}.h", "-o", self._folder / f"moc_{name}.cpp"] for name in self._names()),
-        )
+        headers = [*(SOURCES / f"{name}.h" for name in ("plain", "table")), *self._made()]
+        side_by_side(*([*self._moc, file, "-o", self._folder / f"moc_{file.stem}.cpp"] for file in headers))
         files = sorted({file for files in PROGRAMS.values() for file in files}, reverse=True)
         side_by_side(*([*self._compile, "-include", header, "-c", SOURCES / f"{file}.cpp", "-o", self._object(file)]
                        for file in files))  # fmt: skip
@@ -104,8 +102,8 @@ class _Build:
             if file.name not in PROGRAMS:
                 file.unlink()
 
-    def _names(self) -> list[str]:
-        return [f"rep_{rep}_{kind}" for rep, kind in self._qt.compiled]
+    def _made(self) -> list[Path]:
+        return [self._folder / f"rep_{rep}_{kind}.h" for rep, kind in self._qt.compiled]
 
     def _repc(self, rep: str, kind: str) -> list[str | Path]:
         made = self._folder / f"rep_{rep}_{kind}.h"

@@ -72,7 +72,7 @@ class Feature(enum.Enum):
     NESTED_BACK = "children of children come back, dynamic"
     NESTED_BACK_STATIC = "children of children come back, static"
     HEARTBEAT = "heartbeat"
-    EXTERNAL = "a transport of the application's own: TLS, WebSocket"
+    EXTERNAL = "a transport of the application's own, TLS or WebSocket"
     LATE = "object offered after connecting"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from everywire.remoteobjects.codec import QTRO_2_0, Dialect, Packet, decode_packet
 
@@ -26,7 +27,8 @@ class Recorder:
         """The packets of one direction, as far as they are whole."""
         data = bytes(self.from_host if from_host else self.from_node)
         found: list[Packet] = []
-        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[:4], "big" if self._dialect.is_qt5 else "little")):
+        order: Literal["big", "little"] = "big" if self._dialect.is_qt5 else "little"
+        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[:4], order)):
             found.append(decode_packet(data[4:end], from_host=from_host, dialect=self._dialect))
             data = data[end:]
         return found

@@ -116,7 +116,5 @@ def _fill(self: Any) -> None:
 
 
 _ECHOES: Final = [name for name in contract_of(plant.Kinds).members if name.startswith("echo_")]
-Kinds: Final = cast(
-    "type[plant.Kinds]",
-    type("Kinds", (plant.Kinds,), {"__init__": _fill, "add_one": _add_one, **dict.fromkeys(_ECHOES, _echo), "__module__": __name__}),
-)
+_SLOTS: Final = {"__init__": _fill, "add_one": _add_one, **dict.fromkeys(_ECHOES, _echo)}
+Kinds: Final = cast("type[plant.Kinds]", type("Kinds", (plant.Kinds,), {**_SLOTS, "__module__": __name__}))

@@ -78,7 +78,7 @@ async def offered(peer: str, url: str, *names: str) -> AsyncIterator[tuple[Progr
 
 # ------------------------------------------------------------------------------------------------------ attaching
 @shows(Feature.DYNAMIC, HOST, *CPP)
-@pytest.mark.parametrize(("peer", "kind"), TRANSPORTS)
+@pytest.mark.parametrize("peer, kind", TRANSPORTS)
 async def test_a_class_is_built_from_what_the_source_announces(peer: str, kind: str, address: Address) -> None:
     async with offered(peer, address(kind), "hall", "plain") as (_, url), connect(url, "hall") as hall:
         assert (hall.target, hall.level, hall.serial, hall.note, hall.ready) == (5, 1.5, "A-17", "free", True)
@@ -151,21 +151,25 @@ async def seen_when_changed(qt: Program, kinds: Any, kind: Kind) -> list[Any]:
 async def test_a_change_in_qt_reaches_the_replica_once(
     peer: str, group: Feature, static: bool, address: Address
 ) -> None:
-    async with offered(peer, address("local"), "kinds") as (qt, url):
-        async with connect(url, "kinds", plant.Kinds if static else None) as kinds:
-            for kind in GROUPS[group]:
-                assert (kind.name, await seen_when_changed(qt, kinds, kind)) == (kind.name, [kind.value])
+    async with (
+        offered(peer, address("local"), "kinds") as (qt, url),
+        connect(url, "kinds", plant.Kinds if static else None) as kinds,
+    ):
+        for kind in GROUPS[group]:
+            assert (kind.name, await seen_when_changed(qt, kinds, kind)) == (kind.name, [kind.value])
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name.lower())
 @pytest.mark.parametrize("static", [True, False], ids=["static", "dynamic"])
 @shows(Feature.PUSH, HOST, *CPP)
 async def test_a_value_is_pushed_to_qt(peer: str, group: Feature, static: bool, address: Address) -> None:
-    async with offered(peer, address("local"), "kinds") as (qt, url):
-        async with connect(url, "kinds", plant.Kinds if static else None) as kinds:
-            for kind in GROUPS[group]:
-                assert await members(kinds)[kind.name].push(kind.value) == kind.value
-                assert (kind.name, await qt.ask("get", name="kinds", prop=kind.name)) == (kind.name, kind.spelt)
+    async with (
+        offered(peer, address("local"), "kinds") as (qt, url),
+        connect(url, "kinds", plant.Kinds if static else None) as kinds,
+    ):
+        for kind in GROUPS[group]:
+            assert await members(kinds)[kind.name].push(kind.value) == kind.value
+            assert (kind.name, await qt.ask("get", name="kinds", prop=kind.name)) == (kind.name, kind.spelt)
 
 
 @pytest.mark.parametrize("static", [True, False], ids=["static", "dynamic"])
@@ -177,14 +181,14 @@ async def test_a_value_is_pushed_to_qt(peer: str, group: Feature, static: bool, 
 @shows(Feature.CBOR, HOST, *CPP)
 @shows(Feature.VARIANTS, HOST, *CPP)
 @shows(Feature.CONTAINERS, HOST, *CPP)
-async def test_a_slot_of_qt_returns_what_it_is_given(
-    peer: str, group: Feature, static: bool, address: Address
-) -> None:
-    async with offered(peer, address("local"), "kinds") as (_, url):
-        async with connect(url, "kinds", plant.Kinds if static else None) as kinds:
-            for kind in GROUPS[group]:
-                if kind.echo:
-                    assert (kind.name, await getattr(kinds, f"echo_{kind.name}")(kind.value)) == (kind.name, kind.value)
+async def test_a_slot_of_qt_returns_what_it_is_given(peer: str, group: Feature, static: bool, address: Address) -> None:
+    async with (
+        offered(peer, address("local"), "kinds") as (_, url),
+        connect(url, "kinds", plant.Kinds if static else None) as kinds,
+    ):
+        for kind in GROUPS[group]:
+            if kind.echo:
+                assert (kind.name, await getattr(kinds, f"echo_{kind.name}")(kind.value)) == (kind.name, kind.value)
 
 
 @shows(Feature.TIMES, HOST, *CPP)
@@ -228,17 +232,20 @@ async def test_a_plain_object_refuses_a_write(peer: str, address: Address) -> No
 @shows(Feature.SIGNALS, HOST, *CPP)
 async def test_signals_of_qt_carry_every_type(peer: str, static: bool, address: Address) -> None:
     by_name = {kind.name: kind for kind in ALL}
-    integers = [by_name[name] for name in ("truth", "tiny", "octet", "few", "some", "number", "natural", "wide", "vast")]
+    names = ("truth", "tiny", "octet", "few", "some", "number", "natural", "wide", "vast")
+    integers = [by_name[name] for name in names]
     others = [by_name[name] for name in ("single", "real", "sign", "text", "blob", "names", "table", "numbers")]
-    async with offered(peer, address("local"), "kinds") as (qt, url):
-        async with connect(url, "kinds", plant.Kinds if static else None) as kinds:
-            heard: list[Any] = []
-            kinds.integers.connect(lambda *arguments: heard.append(arguments))
-            kinds.others.connect(lambda *arguments: heard.append(arguments))
-            for name, values in (("integers", integers), ("others", others)):
-                spelt = [kind.spelt for kind in values]
-                await qt.ask("emit", name="kinds", signal=name, arguments=spelt)
-            await kinds.add_one(0)
+    async with (
+        offered(peer, address("local"), "kinds") as (qt, url),
+        connect(url, "kinds", plant.Kinds if static else None) as kinds,
+    ):
+        heard: list[Any] = []
+        kinds.integers.connect(lambda *arguments: heard.append(arguments))
+        kinds.others.connect(lambda *arguments: heard.append(arguments))
+        for name, values in (("integers", integers), ("others", others)):
+            spelt = [kind.spelt for kind in values]
+            await qt.ask("emit", name="kinds", signal=name, arguments=spelt)
+        await kinds.add_one(0)
     assert heard == [tuple(kind.value for kind in integers), tuple(kind.value for kind in others)]
 
 
@@ -300,20 +307,23 @@ async def test_lists_and_maps_of_structures_go_both_ways(peer: str, address: Add
 
 @shows(Feature.ENUMS, HOST, *CPP)
 async def test_enums_of_a_file_and_of_a_class_go_both_ways(peer: str, address: Address) -> None:
-    async with offered(peer, address("local"), "Hall", "pump") as (qt, url):
-        async with connect(url, "Hall", plant.Hall) as hall, connect(url, "pump", plant.Pump) as pump:
-            painted: list[Any] = []
-            hall.painted.connect(lambda *arguments: painted.append(arguments))
-            assert (hall.shade, pump.mode) == (Shade.Pale, Mode.Idle)
-            assert await plant.Hall.shade.push(hall, Shade.Bright) is Shade.Bright
-            assert await qt.ask("get", name="Hall", prop="shade") == ["ShadeEnum::Shade", 4]
-            assert await hall.lighter(Shade.Dark) is Shade.Pale
-            await hall.repaint(Paint(Shade.Pale, "x"))
-            assert painted == [(Shade.Pale, Paint(Shade.Pale, "x"))]
-            assert await pump.shift(Mode.Failed) is Mode.Failed
-            assert pump.mode is Mode.Failed
-            assert await plant.Pump.mode.push(pump, Mode.Running) is Mode.Running
-            assert await qt.ask("get", name="pump", prop="mode") == ["PumpSource::Mode", 4]
+    async with (
+        offered(peer, address("local"), "Hall", "pump") as (qt, url),
+        connect(url, "Hall", plant.Hall) as hall,
+        connect(url, "pump", plant.Pump) as pump,
+    ):
+        painted: list[Any] = []
+        hall.painted.connect(lambda *arguments: painted.append(arguments))
+        assert (hall.shade, pump.mode) == (Shade.Pale, Mode.Idle)
+        assert await plant.Hall.shade.push(hall, Shade.Bright) is Shade.Bright
+        assert await qt.ask("get", name="Hall", prop="shade") == ["ShadeEnum::Shade", 4]
+        assert await hall.lighter(Shade.Dark) is Shade.Pale
+        await hall.repaint(Paint(Shade.Pale, "x"))
+        assert painted == [(Shade.Pale, Paint(Shade.Pale, "x"))]
+        assert await pump.shift(Mode.Failed) is Mode.Failed
+        assert pump.mode is Mode.Failed
+        assert await plant.Pump.mode.push(pump, Mode.Running) is Mode.Running
+        assert await qt.ask("get", name="pump", prop="mode") == ["PumpSource::Mode", 4]
 
 
 @shows(Feature.FLAGS, HOST, QT6)
@@ -343,23 +353,25 @@ nothing("repc of Qt 5 has no FLAG, and enums neither with a scope nor of a size.
 @shows(Feature.CHILD, HOST, *CPP)
 @shows(Feature.CHILD_NESTED, HOST, *CPP)
 async def test_children_are_replicas_of_their_own(peer: str, static: bool, name: str, address: Address) -> None:
-    async with offered(peer, address("local"), name) as (qt, url):
-        async with connect(url, name, plant.Hall if static else None) as hall:
-            pump: Any = hall.pump
-            valve: Any = pump.valve
-            assert (pump.speed, valve.opening) == (3, 1)
-            assert isinstance(pump, plant.Pump) is isinstance(valve, plant.Valve) is static
-            assert link_of(valve).state is ReplicaState.VALID
-            turned: list[int] = []
-            valve.turned.connect(turned.append)
-            assert await valve.turn(4) == "turned by 4"
-            assert await pump.add_one(1) == 2
-            assert (valve.opening, turned) == (5, [4])
-            assert await members(pump)["speed"].push(8) == 8
-            assert await qt.ask("get", name=name, child="pump", prop="speed") == ["int", 8]
-            await qt.ask("set", name=name, child="pump.valve", prop="opening", value=["int", 9])
-            await hall.add_one(0)
-            assert valve.opening == 9
+    async with (
+        offered(peer, address("local"), name) as (qt, url),
+        connect(url, name, plant.Hall if static else None) as hall,
+    ):
+        pump: Any = hall.pump
+        valve: Any = pump.valve
+        assert (pump.speed, valve.opening) == (3, 1)
+        assert isinstance(pump, plant.Pump) is isinstance(valve, plant.Valve) is static
+        assert link_of(valve).state is ReplicaState.VALID
+        turned: list[int] = []
+        valve.turned.connect(turned.append)
+        assert await valve.turn(4) == "turned by 4"
+        assert await pump.add_one(1) == 2
+        assert (valve.opening, turned) == (5, [4])
+        assert await members(pump)["speed"].push(8) == 8
+        assert await qt.ask("get", name=name, child="pump", prop="speed") == ["int", 8]
+        await qt.ask("set", name=name, child="pump.valve", prop="opening", value=["int", 9])
+        await hall.add_one(0)
+        assert valve.opening == 9
 
 
 @shows(Feature.CHILD_REPLACED, HOST, *CPP)
@@ -397,17 +409,16 @@ async def test_a_child_of_a_plain_object_is_replaced(peer: str, address: Address
 # -------------------------------------------------------------------------------------------------------- lifecycle
 @shows(Feature.WITHDRAWN, HOST, *CPP)
 async def test_a_withdrawn_object_is_suspect_until_it_is_offered_again(peer: str, address: Address) -> None:
-    async with offered(peer, address("local"), "Hall", "hall") as (qt, url):
-        async with connect(url, "hall", plant.Hall) as hall:
-            states: asyncio.Queue[ReplicaState] = asyncio.Queue()
-            link_of(hall).state_changed.connect(states.put_nowait)
-            await qt.ask("withdraw", name="hall")
-            assert await states.get() is ReplicaState.SUSPECT
-            await qt.ask("set", name="hall", prop="target", value=["int", 77])
-            await qt.ask("offer", name="hall")
-            assert await states.get() is ReplicaState.VALID
-            assert hall.target == 77
-            assert hall.pump is not None
+    async with offered(peer, address("local"), "Hall", "hall") as (qt, url), connect(url, "hall", plant.Hall) as hall:
+        states: asyncio.Queue[ReplicaState] = asyncio.Queue()
+        link_of(hall).state_changed.connect(states.put_nowait)
+        await qt.ask("withdraw", name="hall")
+        assert await states.get() is ReplicaState.SUSPECT
+        await qt.ask("set", name="hall", prop="target", value=["int", 77])
+        await qt.ask("offer", name="hall")
+        assert await states.get() is ReplicaState.VALID
+        assert hall.target == 77
+        assert hall.pump is not None
 
 
 @pytest.mark.parametrize("kind", ["local", "tcp"])
@@ -465,16 +476,18 @@ async def test_a_host_that_comes_back_in_the_other_generation_is_followed(addres
 
 @shows(Feature.HEARTBEAT, HOST, *CPP)
 async def test_a_host_that_hangs_is_given_up_by_the_heartbeat(peer: str, address: Address) -> None:
-    async with offered(peer, address("local"), "valve") as (qt, url):
-        async with connect(f"{url}?heartbeat=0.05", "valve", plant.Valve) as valve:
-            states: asyncio.Queue[ReplicaState] = asyncio.Queue()
-            link_of(valve).state_changed.connect(states.put_nowait)
-            asking = asyncio.ensure_future(qt.ask("hang"))
-            await qt.hear("hanging")
-            assert await states.get() is ReplicaState.SUSPECT
-            await qt.kill()
-            with pytest.raises(AssertionError):
-                await asking
+    async with (
+        offered(peer, address("local"), "valve") as (qt, url),
+        connect(f"{url}?heartbeat=0.05", "valve", plant.Valve) as valve,
+    ):
+        states: asyncio.Queue[ReplicaState] = asyncio.Queue()
+        link_of(valve).state_changed.connect(states.put_nowait)
+        asking = asyncio.ensure_future(qt.ask("hang"))
+        await qt.hear("hanging")
+        assert await states.get() is ReplicaState.SUSPECT
+        await qt.kill()
+        with pytest.raises(AssertionError):
+            await asking
 
 
 @shows(Feature.LATE, HOST, *CPP)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from everywire import Fault, Node, Object, connect
+from everywire import Node, Object, connect
 from everywire.tables import ItemRole, Orientation, Table, TableIndex, TableSource, TreeSource
 from tests.interop import plant, sources
 from tests.interop.cpp_programs import cpp_host, cpp_node
@@ -168,9 +168,7 @@ async def test_a_model_of_an_object_of_qt_is_a_table(peer: str, static: bool, ad
 
 # ------------------------------------------------------------------------------------------------ Qt is the replica
 @asynccontextmanager
-async def used(
-    peer: str, url: str, table: Object, *, prefetch: bool = False
-) -> AsyncIterator[tuple[Node, Program]]:
+async def used(peer: str, url: str, table: Object, *, prefetch: bool = False) -> AsyncIterator[tuple[Node, Program]]:
     """A model of ours, and a C++ program with a replica of it."""
     async with Node() as node, cpp_node(peer) as qt:
         node.publish(table, "table")

@@ -90,7 +90,7 @@ async def result(qt: Program, name: str, slot: str, *arguments: Spelt) -> Spelt:
 
 # -------------------------------------------------------------------------------------------------------- attaching
 @shows(Feature.DYNAMIC, REPLICA, *CPP)
-@pytest.mark.parametrize(("peer", "kind"), TRANSPORTS)
+@pytest.mark.parametrize("peer, kind", TRANSPORTS)
 async def test_a_dynamic_replica_has_the_types_that_every_qt_knows(peer: str, kind: str, address: Address) -> None:
     async with used(peer, address(kind), static=False, hall=sources.Hall()) as (_, qt):
         properties, methods = await qt.ask("members", name="hall")
@@ -222,7 +222,8 @@ async def test_a_constant_has_no_signal_and_shifts_no_other(peer: str, address: 
 async def test_signals_of_ours_carry_every_type(peer: str, static: bool, address: Address) -> None:
     kinds = sources.Kinds()
     by_name = {kind.name: kind for group in GROUPS.values() for kind in group}
-    integers = [by_name[name] for name in ("truth", "tiny", "octet", "few", "some", "number", "natural", "wide", "vast")]
+    names = ("truth", "tiny", "octet", "few", "some", "number", "natural", "wide", "vast")
+    integers = [by_name[name] for name in names]
     others = [by_name[name] for name in ("single", "real", "sign", "text", "blob", "names", "table", "numbers")]
     async with used(peer, address("local"), static=static, Kinds=kinds) as (_, qt):
         _, methods = await qt.ask("members", name="Kinds")
@@ -412,7 +413,7 @@ async def test_a_child_is_replaced_and_taken_away(peer: str, static: bool, addre
     "Replicas of Qt from a .rep crash when children of children come back, also to a source of Qt.",
     Feature.NESTED_BACK_STATIC, REPLICA, *CPP,
 )  # fmt: skip
-async def test_a_replica_with_children_of_children_crashes_when_a_source_of_qt_comes_back(peer: str, address: Address) -> None:
+async def test_children_of_children_crash_a_static_replica_when_they_come_back(peer: str, address: Address) -> None:
     url = address("local")
     async with cpp_node(peer) as qt, cpp_host(peer) as host:
         await host.ask("serve", url=url, names=["Hall"])

@@ -38,9 +38,6 @@ def test_no_cell_is_both_shown_and_impossible() -> None:
 def test_there_is_no_hole_but_those_of_qt() -> None:
     collect()
     cells = {
-        matrix.Cell(feature, role, peer)
-        for feature in matrix.Feature
-        for role in matrix.Role
-        for peer in matrix.PEERS
+        matrix.Cell(feature, role, peer) for feature in matrix.Feature for role in matrix.Role for peer in matrix.PEERS
     }
     assert not cells - matrix.TESTED.keys() - matrix.IMPOSSIBLE.keys()

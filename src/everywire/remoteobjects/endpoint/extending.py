@@ -12,7 +12,7 @@ from everywire.runtime.gate import Door
 from everywire.runtime.streaming import OutgoingStream, OutgoingStreams
 
 if TYPE_CHECKING:
-    from everywire.remoteobjects.endpoint.serving import HostSession
+    from everywire.remoteobjects.endpoint.visiting import HostSession
 
 
 class HostExtension:

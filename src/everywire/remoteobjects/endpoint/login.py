@@ -30,7 +30,8 @@ from everywire.remoteobjects.codec.extension import (
     tell,
 )
 from everywire.remoteobjects.codec.faults import encode_fault_reply
-from everywire.remoteobjects.endpoint.serving import HostServer, HostSession
+from everywire.remoteobjects.endpoint.serving import HostServer
+from everywire.remoteobjects.endpoint.visiting import HostSession
 from everywire.remoteobjects.engine import Broken
 from everywire.remoteobjects.wire.doors import Refused
 from everywire.remoteobjects.wire.hosting import Hosted

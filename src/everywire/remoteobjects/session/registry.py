@@ -95,7 +95,7 @@ class RegistrySession(NodeSession):
 
     def _hear(self, packet: Invoke) -> None:
         place = read_location(packet.arguments[0]) if packet.arguments else None
-        if packet.call is not CallKind.METHOD or place is None or not _is_sane(place):
+        if self._broken is not None or packet.call is not CallKind.METHOD or place is None or not _is_sane(place):
             return
         before = self.locations.get(place.name)
         if packet.index == REMOVED and before is not None and before.url == place.url:
