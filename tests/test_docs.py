@@ -194,6 +194,27 @@ async def test_the_guide_is_one_program(capsys: pytest.CaptureFixture[str]) -> N
     assert "Code.FAILED_PRECONDITION the meter is off True\n" in printed
 
 
+async def test_what_the_page_for_qt_users_shows_here_is_one_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its programs with a name of their own meet real Qt: tests/interop/test_qt_page.py."""
+    names: dict[str, Any] = {"__name__": __name__}
+    for block in blocks(ROOT / "docs" / "howto" / "qt.md"):
+        if not NAME.match(block):
+            code = compile(block, "qt.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            running_block = FunctionType(code, names)()
+            if inspect.isawaitable(running_block):
+                await running_block
+    assert capsys.readouterr().out.splitlines() == [
+        "roof floor 20.5",
+        "Code.FAILED_PRECONDITION the pump stands still True",
+        "sand False",
+        "A-17 valid",
+        "2 ('°C', 'sensor') Reading(celsius=31.0, sensor='roof')",
+        "(2, 2) [21.5, 31.0, 18.0]",
+        "A-17",
+        "A-17",
+    ]
+
+
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
     assert programs(ROOT / "docs" / "howto" / "testing.md", tmp_path) == {"test_meter.py"}
     (tmp_path / "pytest.ini").touch()

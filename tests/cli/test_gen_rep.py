@@ -146,6 +146,12 @@ def test_a_class_that_repc_could_not_read_is_refused_with_the_line(
     )
 
 
+def test_a_table_needs_no_rep_file(cli: Cli) -> None:
+    result = cli("gen", "rep", "everywire.tables:TableSource")
+    assert (result.exit_code, result.stdout) == (Exit.USAGE, "")
+    assert "TableSource is a table, which needs no .rep file: a Qt program gets it by acquireModel" in result.stderr
+
+
 def test_interfaces_are_for_dbus(cli: Cli, bulb: Path) -> None:
     result = cli("gen", "python", str(bulb), "--interface", "org.acme.Bulb1")
     assert (result.exit_code, result.stdout) == (Exit.USAGE, "")

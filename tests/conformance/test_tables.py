@@ -462,4 +462,3 @@ async def test_a_replica_that_does_not_read_costs_little_and_then_knows_all(far_
             source.set(n % 10, "value", float(n))
         await reads(table, ((), source.here))
         assert link_of(table).state is ReplicaState.VALID
-

@@ -17,6 +17,9 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
+from everywire.remoteobjects.generating import python_source
+from everywire.remoteobjects.rep.parsing import parse
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 OUTPUT = {
     "signal_drives_slot": "running: False\n",
@@ -24,6 +27,13 @@ OUTPUT = {
         f"{transport}: b'hello\\n' for uid {uid}, loopback True\n"
         for transport, uid in (("memory", r"\d+"), ("local", r"\d+"), ("tcp", "None"))
     ),
+    "rep_thermostat": "300 s, Heating\n300 s, Heating\n",
+    "table_rows": (
+        "100000 rows, sensor celsius\n"
+        "Reading(sensor='sensor 50000', celsius=5000.0)\nReading(sensor='sensor 50001', celsius=5000.1)\n"
+        "inserted at 0 is Reading(sensor='roof', celsius=31.0)\nnow 18.5\n"
+    ),
+    "registry": "found in the cellar\nsuspect\nvalid\nfollowed to the attic\n",
     "bridge": "pushed: 0.5 the lamp has: 0.5\ncalled: flashed 3 times\n",
 }
 
@@ -131,6 +141,12 @@ def kernel(folder: Path) -> Iterator[Callable[[str], str]]:
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
         manager.context.destroy()
+
+
+def test_the_class_of_the_rep_file_is_what_gen_python_writes() -> None:
+    made = python_source(parse((EXAMPLES / "rep_thermostat.rep").read_text(encoding="utf-8")), "rep_thermostat.rep")
+    example = (EXAMPLES / "rep_thermostat.py").read_text(encoding="utf-8")
+    assert made.partition("@cpp_enum")[2].strip() == example.partition("@cpp_enum")[2].partition("class My")[0].strip()
 
 
 def test_every_example_is_run_by_a_test() -> None:

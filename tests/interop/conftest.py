@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -52,3 +53,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
         return f"local:{tmp_path_factory.mktemp('qt') / 'host'}"
 
     return fresh
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine that was free just now, for a process that is started there twice."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])

@@ -125,7 +125,12 @@ CBOR: Final = (
 )
 VARIANTS: Final = (
     Kind("loose", 7, ["int", 7], echo=True),
-    Kind("list", [1, ["b"]], ["QVariantList", [["int", 1], ["QVariantList", [["QString", "b"]]]]], echo=True),
+    Kind(
+        "list",
+        [1, "b", [2.5]],
+        ["QVariantList", [["int", 1], ["QString", "b"], ["QVariantList", [["double", 2.5]]]]],
+        echo=True,
+    ),
     Kind("table", {"a": {"b": True}}, ["QVariantMap", {"a": ["QVariantMap", {"b": ["bool", True]}]}], echo=True),
     Kind("hash", {"a": 1}, ["QVariantHash", {"a": ["int", 1]}]),
 )

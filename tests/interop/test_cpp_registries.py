@@ -180,3 +180,23 @@ async def test_a_proxy_of_ours_shows_one_host_without_a_registry(qt: str) -> Non
             assert set(gateway.published) == {"valve"}
 
 
+
+
+@pytest.mark.parametrize("qt, other", [("Qt 5.15", "Qt 6.4"), ("Qt 6.4", "Qt 5.15")])
+async def test_models_and_children_pass_a_proxy_between_two_generations_of_qt(qt: str, other: str) -> None:
+    async with cpp_host(qt) as theirs, cpp_node(other) as node, Node(limits=QUICK) as gateway:
+        _, url = await theirs.ask("serve", url=TCP, names=["table", "plain", "hall"])
+        (shown,) = await gateway.serve(f"{TCP}?protocol={PROTOCOLS[other]}")
+        await gateway.proxy(url)
+        await node.ask("connect", url=shown)
+        await node.ask("acquire_model", name="table", prefetch=True)
+        await node.hear("initialized", object="table")
+        assert await node.ask("size", name="table") == [3, 2]
+        assert await node.ask("cell", name="table", path=[[1, 0]], role=0) == [True, ["QString", "Aria"]]
+        await node.ask("set_cell", name="table", path=[[0, 0]], value=["QString", "Ouverture"], role=2)
+        await node.hear("data changed", object="table")
+        assert await theirs.ask("cell", name="table", path=[[0, 0]], role=0) == ["QString", "Ouverture"]
+        await node.ask("acquire", name="plain")  # its model and hall's have one name in Qt 5
+        await node.hear("state", object="plain", state="Valid")
+        await node.ask("take", name="plain", prop="rows", **{"as": "rows"})
+        assert await node.ask("size", name="rows") == [3, 2]

@@ -490,8 +490,9 @@ class Shelf(Object):
 async def test_all_of_a_dynamic_replica_comes_back_where_all_are_dynamic(
     peer: str, make: Callable[[], Object], address: Address
 ) -> None:
-    """A new host cannot know that a replica of Qt, which attaches as one from a .rep then, was a dynamic one."""
-    url = f"{address('local')}?dynamic_only=yes{'&protocol=1.3' if peer == QT5 else ''}"
+    """A dynamic replica of Qt attaches as one from a .rep then, but has kept what tells it from one."""
+    settings = [*(["protocol=1.3"] if peer == QT5 else []), *(["dynamic_only=yes"] if make is sources.Hall else [])]
+    url = f"{address('local')}{'?' if settings else ''}{'&'.join(settings)}"
     async with cpp_node(peer) as qt:
         for life in range(2):
             async with Node() as node:

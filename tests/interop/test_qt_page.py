@@ -27,7 +27,8 @@ PYSIDE: Final = {"host": "qt_host.py", "client": "qt_client.py"}
 
 
 def block(language: str, beginning: str) -> str:
-    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.DOTALL)
+    pattern = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    found: list[str] = pattern.findall(PAGE.read_text(encoding="utf-8"))
     (one,) = [text for text in found if text.startswith(beginning)]
     return one
 

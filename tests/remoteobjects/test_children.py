@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ from everywire import (
 )
 from everywire.codec.qdatastream import ObjectReference
 from everywire.errors import ModelError, RemoteProtocolError
+from everywire.model.reading import with_children
 from everywire.remoteobjects.codec import (
     QTRO_1_3,
     QTRO_2_0,
@@ -507,6 +509,24 @@ async def test_a_child_of_another_class_is_another_replica_where_no_class_was_as
         assert gate.height == 13, "what follows in the same chunk is for the new one"
 
 
+async def test_a_contract_from_qt_tells_of_the_children_that_are_there(folder: Path) -> None:
+    """Qt's definitions say `QObject*` only; what is passed on must say more."""
+    async with (
+        raw_host(f"local:{folder}/h", hall_host((0.5, reference()))) as url,
+        connect(url, "hall", timeout=5, limits=QUICK) as hall,
+        Node(limits=QUICK) as bridge,
+    ):
+        assert [contract.name for contract in with_children([contract_of(hall)])] == ["Hall", "Pump", "Valve", "Object"]
+        bridge.publish(hall, "far")
+        (shown,) = await bridge.serve(f"local:{folder}/bridge")
+        async with connect(shown, "far") as far, connect(shown, "far", Hall) as typed:
+            assert far.pump.speed == typed.pump.speed == 3  # type: ignore[union-attr]
+            assert far.pump.valve.open is False
+            assert far.pump.spare is None
+            with pytest.raises(Fault, match="not writable"):
+                await type(far).pump.push(far, None)
+
+
 def test_malformed_inner_streams_are_protocol_errors() -> None:
     for data in (b"", b"\0\0\0\1", b"\0\0\0\0\0", b"\xff" * 9):
         with pytest.raises(RemoteProtocolError):
@@ -522,3 +542,63 @@ def test_an_init_for_a_static_listener_is_no_stranger() -> None:
     """What a host sends to one has the same form, without the class."""
     _, init = listening(HostedObject(published(hall_with_pump())), dynamic=False)
     assert isinstance(init, Init)
+
+
+class Tank(Object):
+    label: Property[str] = prop("")
+    level: Property[i32] = prop(0)
+    inlet: Property[Valve] = prop(factory=Valve)
+
+
+class Works(Object):
+    first: Property[Tank] = prop(factory=Tank)
+    second: Property[Tank | None] = prop(None)
+
+    @slot
+    async def settle(self) -> None: ...
+
+
+def levels(works: Any) -> list[Any]:
+    """All that is to be seen of an object and its children."""
+    return [t and (t.label, t.level, t.inlet.open) for t in (works.first, works.second)]
+
+
+@pytest.mark.parametrize("protocol", ["2.0", "1.3"])
+async def test_after_a_storm_of_children_a_slow_replica_equals_its_source(protocol: str, folder: Path) -> None:
+    """Also where changes conflate: those of a child that is gone must not reach the next one."""
+    dice, limits = random.Random(protocol), Limits(drain=0.0, unsent_soft=4096)
+    source = Works()
+    async with Node(limits=limits) as node:
+        node.publish(source, "works")
+        (url,) = await node.serve(f"local:{folder}/h?protocol={protocol}")
+        async with (
+            connect(url, "works", Works, limits=limits) as typed,
+            connect(url, "works", limits=limits) as untyped,
+        ):
+            for _ in range(12):
+                for _ in range(dice.randrange(200)):
+                    shake(source, dice)
+                await asyncio.sleep(0)
+            await typed.settle()
+            await untyped.settle()
+            assert levels(typed) == levels(untyped) == levels(source)
+
+
+def shake(works: Works, dice: random.Random) -> None:
+    """Change something."""
+    tank = dice.choice((works.first, works.second))
+    match dice.randrange(9):
+        case 0:
+            works.first = Tank()
+        case 1:
+            works.second = dice.choice((None, Tank(), works.first))
+        case 2 if tank is not None:
+            tank.inlet = Valve()
+        case 3 if tank is not None:
+            tank.inlet.open = dice.random() < 0.5
+        case 4 if tank is not None:
+            tank.label = "x" * dice.randrange(20_000)
+        case _ if tank is not None:
+            tank.level = dice.randrange(1000)
+        case _:
+            pass

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from everywire import RemoteProtocolError
 from everywire.remoteobjects.codec import (
     DIALECTS,
     QTRO_1_3,
@@ -13,6 +16,7 @@ from everywire.remoteobjects.codec import (
     Init,
     InitDynamic,
     Invoke,
+    UserTyped,
     decode_packet,
     encode_packet,
 )
@@ -28,6 +32,8 @@ from everywire.remoteobjects.codec.registry import (
     written_table,
 )
 
+PAIR = "std::pair<QString,QRemoteObjectSourceLocationInfo>"
+TABLE = "QHash<QString,QRemoteObjectSourceLocationInfo>"
 HALL = Location("hall", "Thermostat", "tcp://127.0.0.1:65213")
 
 
@@ -75,3 +81,18 @@ def test_what_is_no_entry_is_none(value: object) -> None:
 @pytest.mark.parametrize("value", [None, [], "x", {"a": 1}, {1: {"typeName": "", "hostUrl": ""}}])
 def test_what_is_no_table_is_none(value: object) -> None:
     assert read_table(value) is None
+
+
+@given(st.binary(max_size=200), st.sampled_from(sorted(DIALECTS)), st.sampled_from([*REGISTRY_TYPES, PAIR, TABLE]))
+def test_whatever_the_bytes_of_an_entry_are_there_is_a_value_or_the_protocols_error(
+    payload: bytes, protocol: str, name: str
+) -> None:
+    dialect = DIALECTS[protocol]
+    frame = encode_packet(Invoke(REGISTRY, CallKind.METHOD, 0, (UserTyped(name, payload),)), dialect)
+    try:
+        packet = decode_packet(frame[4:], from_host=True, types=REGISTRY_TYPES, dialect=dialect)
+    except RemoteProtocolError:
+        return
+    assert isinstance(packet, Invoke)
+    read_location(packet.arguments[0])
+    read_table(packet.arguments[0])

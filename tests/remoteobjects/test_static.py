@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final
 
 import pytest
 
-from everywire import Node, Object, Property, connect, i32, prop, signal, slot, u8
+from everywire import ModelError, Node, Object, Property, connect, i32, prop, signal, slot, u8
 from everywire.codec.qdatastream import Point, TypeId
 from everywire.model import contract_of
-from everywire.remoteobjects import CONSTANT, READWRITE, CppType, RemoteObjects, cpp_enum
+from everywire.remoteobjects import CONSTANT, READWRITE, CppType, RemoteObjects, cpp_enum, open_session
 from everywire.remoteobjects.codec import (
     QTRO_1_2,
     QTRO_1_3,
@@ -26,6 +26,8 @@ from everywire.remoteobjects.codec import (
     Invoke,
     InvokeReply,
     ObjectInfo,
+    ObjectList,
+    ObjectReference,
     Packet,
     PropertyChange,
     RemoveObject,
@@ -34,7 +36,6 @@ from everywire.remoteobjects.codec import (
     decode_packet,
     encode_packet,
 )
-from everywire.remoteobjects.endpoint.serving import HostServer
 from everywire.remoteobjects.rep.signature import signature_of
 from everywire.remoteobjects.wire.hosting import HostedObject
 from everywire.remoteobjects.wire.layout import definition_of, layout_of
@@ -168,7 +169,8 @@ async def test_a_static_listener_calls_and_is_answered_in_exact_types(dialect: D
 
         await packet()
         _, listed = await packet()
-        assert listed.entries == (ObjectInfo("hall", "Camera", signature_of(contract_of(Camera), qt5=dialect.is_qt5)),)  # type: ignore[union-attr]
+        assert isinstance(listed, ObjectList)
+        assert listed.entries[-1] == ObjectInfo("hall", "Camera", signature_of(contract_of(Camera), qt5=dialect.is_qt5))
         writer.write(frame(AddObject("hall", dynamic=False), dialect))
         assert (await packet())[0] == frame(Init("hall", EXACT), dialect)
         layout = layout_of(contract_of(Camera))
@@ -207,19 +209,40 @@ async def test_one_link_may_listen_in_both_ways_to_objects_that_come_and_go(fold
         assert values[3] == {"x": 1, "label": "here"}
 
 
-async def test_a_process_that_knows_the_class_by_its_definition_keeps_to_that(folder: Path) -> None:
-    async with hosting(folder, hall=Camera()) as (node, url):
+async def test_a_dynamic_listener_is_known_by_what_it_was_given_to_keep(folder: Path) -> None:
+    async with hosting(folder, hall=Camera()) as (_, url):
         async with raw_node(url) as peer:
+            listed = next(packet for packet in peer.seen if isinstance(packet, ObjectList)) if peer.seen else None
             await peer.send(AddObject("hall", dynamic=True))
-            await peer.find(InitDynamic)
+            first = await peer.find(InitDynamic)
+            assert first.definition.properties[-1].name == "everywire"
+            memo = first.values[-1]
+            assert isinstance(memo, ObjectReference)
+            await peer.send(AddObject(memo.name, dynamic=True))
+            assert (await peer.find(InitDynamic)).values == ()
+        assert listed is not None
+        assert [info.name for info in listed.entries] == [memo.name, "hall"], "the memo is asked for before the object"
         async with raw_node(url) as peer:
-            await peer.send(AddObject("hall", dynamic=False))
+            await peer.send(AddObject(memo.name, dynamic=False), AddObject("hall", dynamic=False))
+            assert await peer.find(Init) == Init(memo.name, ())
             assert (await peer.find(Init)).values[3] == {"x": 1, "label": "here"}
-        (server,) = node._servers
-        assert isinstance(server, HostServer)
-        assert server.is_dynamic(1, "hall", asked=False) is False
-        assert server.is_dynamic(None, "hall", asked=True) is True, "over TCP nobody says who it is"
-        assert server.is_dynamic(None, "hall", asked=False) is False
+
+
+class Plain(Object):
+    level: Property[float] = prop(0.0)
+
+
+async def test_a_class_that_looks_the_same_to_all_needs_nothing_to_be_kept(folder: Path) -> None:
+    async with hosting(folder, hall=Plain()) as (node, url), raw_node(url) as peer:
+        await peer.send(AddObject("hall", dynamic=True), AddObject("everywire::hall", dynamic=True))
+        first = await peer.find(InitDynamic)
+        assert [prop.name for prop in first.definition.properties] == ["level"]
+        await peer.fence()
+        assert not any(isinstance(packet, InitDynamic) and packet is not first for packet in peer.seen)
+        with pytest.raises(ModelError, match="everywire::x"):
+            node.publish(Plain(), "everywire::x")
+        async with open_session(url) as session:
+            assert list(session.objects) == ["hall"]
 
 
 async def test_a_host_may_speak_to_all_as_to_dynamic_listeners(folder: Path) -> None:

@@ -284,6 +284,13 @@ async def test_a_value_that_qt_has_no_type_for_hides_no_other(folder: Path) -> N
         assert [cell.values[0] for cell in snapshot.entries] == [1, None, "a", 2, 3, "b"]
 
 
+async def test_large_rows_come_in_several_answers(folder: Path) -> None:
+    rows = [Reading(f"{n}" * 100_000, float(n)) for n in range(60)]
+    async with hosting(folder, rows=TableSource(rows)) as (_, url), connect(url, "rows", Table[Reading]) as table:
+        assert await table.fetch() == rows  # 24 MB in all, where a frame has at most 4
+        assert link_of(table).state is ReplicaState.VALID
+
+
 # ------------------------------------------------------------------------------------------------ who does not read
 class Pipe:
     """What a connection of a stalled link takes."""

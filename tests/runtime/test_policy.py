@@ -18,8 +18,12 @@ class Door(Object):
     @slot
     async def blow_up(self) -> None: ...
 
+    @slot(reads=True)
+    async def history(self) -> list[str]:
+        return []
 
-LOCK, OPEN, BLOW_UP = contract_of(Door).members.values()
+
+LOCK, OPEN, BLOW_UP, HISTORY = contract_of(Door).members.values()
 SOMEBODY = Caller(wire="fake", identity="CN=somebody", encrypted=True)
 OWN = os.getuid()
 
@@ -53,6 +57,13 @@ def test_viewers_see_operators_call_and_write() -> None:
     assert [as_role(role).sees(SOMEBODY) for role in Role] == [False, True, True, True]
     for member in (LOCK, OPEN):
         assert [as_role(role).allows(SOMEBODY, member) for role in Role] == [False, False, True, True]
+
+
+def test_a_slot_that_only_reads_is_for_viewers_unless_more_is_required() -> None:
+    assert [as_role(role).allows(SOMEBODY, HISTORY) for role in Role] == [False, True, True, True]
+    policy = allow(Role.OPERATOR, Door.history)
+    policy.role = lambda _: Role.VIEWER
+    assert not policy.allows(SOMEBODY, HISTORY)
 
 
 def test_a_member_may_need_more_or_less_than_the_others() -> None:

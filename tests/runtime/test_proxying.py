@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from everywire import (
@@ -28,6 +29,7 @@ from everywire import (
     signal,
     slot,
 )
+from everywire.runtime import proxying
 from everywire.testing import Heard
 
 QUICK = Limits(drain=0.0)
@@ -220,6 +222,55 @@ async def test_a_proxy_of_nobody_is_a_link_error(tmp_path: Path) -> None:
             with pytest.raises(LinkError):
                 await gateway.proxy(url)
         assert len(gateway.tasks) == 0
+
+
+async def test_a_proxy_comes_back_to_a_host_that_was_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = asyncio.Event()
+    monkeypatch.setattr(proxying.log, "warning", lambda *_: failed.set())
+    inner = f"local:{tmp_path}/inner"
+    async with Node(limits=QUICK) as gateway:
+        async with host_of(inner, hall=room(1.0)):
+            await gateway.proxy(inner)
+            await until(gateway, lambda: gateway.published)
+        await asyncio.wait_for(failed.wait(), 10)
+        assert gateway.published == {}
+        async with host_of(inner, hall=room(2.0)):
+            await until(gateway, lambda: gateway.published)
+
+
+async def test_what_cannot_be_shown_beside_others_is_counted_and_left_out(tmp_path: Path) -> None:
+    class Point(msgspec.Struct, frozen=True):
+        x: int
+
+    class Own(Object):
+        place: Property[Point] = prop(Point(1))
+
+    def theirs() -> Object:
+        class Point(msgspec.Struct, frozen=True):
+            name: str
+
+        class Other(Object):
+            place: Property[Point] = prop(Point("here"))
+
+        Other.__annotations__["place"] = Property[Point]
+        return Other()
+
+    Own.__annotations__["place"] = Property[Point]
+    inner = f"local:{tmp_path}/inner"
+    async with host_of(inner, other=theirs(), hall=room(1.0)), Node(limits=QUICK) as gateway:
+        gateway.publish(Own(), "own")
+        await gateway.proxy(inner)
+        await until(gateway, lambda: "hall" in gateway.published and gateway.refusals["proxied_objects"])
+        assert set(gateway.published) == {"own", "hall"}
+
+
+async def test_a_proxy_of_a_host_shows_no_more_objects_than_the_limit_says(tmp_path: Path) -> None:
+    inner = f"local:{tmp_path}/inner"
+    rooms: dict[str, Object] = {f"room {n}": room(n) for n in range(5)}
+    async with host_of(inner, **rooms), Node(limits=Limits(drain=0.0, objects_per_link=3)) as gateway:
+        await gateway.proxy(inner)
+        await until(gateway, lambda: len(gateway.published) == 3)
+        assert gateway.refusals["proxied_objects"] >= 2
 
 
 # ------------------------------------------------------------------------------------------------ a registry

@@ -10,7 +10,19 @@ from typing import Any
 
 import pytest
 
-from everywire import AsyncTableSource, Code, Fault, ModelError, OutOfRange, Table, TableSource, TreeSource, contract_of
+from everywire import (
+    AsyncTableSource,
+    Code,
+    Fault,
+    ModelError,
+    Node,
+    OutOfRange,
+    Table,
+    TableSource,
+    TreeSource,
+    WrongThread,
+    contract_of,
+)
 from everywire.tables import ItemFlag, ItemRole, LayoutHint, Orientation, TableIndex, TableRow, TableSize
 from tests.tables.samples import Frozen, Mode, Part, Reading, Rich, machine, readings
 
@@ -237,6 +249,41 @@ def test_dicts_and_tuples_can_be_changed() -> None:
     tuples = TableSource([(1, 2)], columns=["a", "b"])
     tuples.set(0, "b", 5)
     assert tuples.here == [(1, 5)]
+
+
+def test_a_row_may_refuse_a_value() -> None:
+    @dataclass(frozen=True)
+    class Careful:
+        level: int
+
+        def __post_init__(self) -> None:
+            if self.level > 9:
+                raise ValueError("at most 9")
+
+    table = TableSource([Careful(1)])
+    with pytest.raises(ModelError, match="level: at most 9"):
+        table.set(0, "level", 10)
+    assert table.here == [Careful(1)]
+
+
+async def test_a_published_table_is_changed_in_the_thread_of_its_node_only() -> None:
+    table = TableSource(readings(3))
+    async with Node() as node:
+        node.publish(table, "rows")
+        for change in (lambda: table.remove(0), lambda: table.set(0, 0, "x"), lambda: table.append(Reading("x", 0.0))):
+            with pytest.raises(WrongThread):
+                await asyncio.to_thread(change)
+        assert table.here == readings(3)
+        await asyncio.wrap_future(await asyncio.to_thread(node.call, table.remove, 0))
+        assert table.here == readings(3)[1:]
+
+
+async def test_a_question_has_bounds() -> None:
+    table = TableSource([(n, n) for n in range(200_000)], columns=["a", "b"])
+    assert len(await table.rows(0, 200_000)) == 50_000
+    assert len(await table.headers(Orientation.VERTICAL, -5, 10**9)) <= 100_001
+    with pytest.raises(Fault, match="256 are the most"):
+        await table.cells((), 0, 1, tuple(range(300)))
 
 
 def test_after_changing_a_row_itself_one_says_so() -> None:

@@ -27,6 +27,9 @@ from everywire import (
     ReplicaState,
     Role,
     Signal,
+    Table,
+    TableSource,
+    TreeSource,
     Unit,
     allow,
     computed,
@@ -293,6 +296,24 @@ async def children(mill: Mill) -> None:
         assert_type(
             await Mill.spare.wait_for(replica, lambda child: child is not None), ThermostatContract | None
         )
+
+
+async def tables() -> None:
+    source = TableSource([Reading(21.0)], writable=["celsius"])
+    assert_type(source[0], Reading)
+    source.append(Reading(22.0))
+    tree = TreeSource([Reading(21.0)], children=lambda _: [])
+    assert_type(tree.at((0,)), Reading)
+    async with connect("local:x", "readings", Table[Reading]) as table:
+        assert_type(await table.row(1), Reading)
+        assert_type(await table.fetch(0, 9), list[Reading])
+        assert_type(table.row_count, int)
+        async for row in table:
+            assert_type(row, Reading)
+        table.rows_inserted.connect(lambda parent, first, last: print(parent, first, last))
+        await table.set_data(0, 0, 22.5)
+    async with connect("local:x", "readings", Table[Reading].caching(100)) as kept:
+        assert_type(await kept.row(1), Reading)
 
 
 async def contract_only() -> None:

@@ -11,6 +11,7 @@ import msgspec
 from everywire.cli.arguments import member_named
 from everywire.cli.printing import columns, styled
 from everywire.cli.reaching import Target, connected, contract_at, opened, tell_if_nothing
+from everywire.cli.tables import is_of_table
 from everywire.cli.values import printable_json, to_text, visible
 from everywire.errors import Fault, LinkError, ModelError, RemoteProtocolError
 from everywire.model import MISSING, Contract, Kind, Member, Parameter, contract_of
@@ -89,7 +90,8 @@ def lines(title: str, contract: Contract, *, own: bool = True) -> Iterator[str]:
 
 
 def _inner_lines(contract: Contract) -> Iterator[str]:
-    _, *children = with_children([contract])
+    _, *inner = with_children([contract])
+    children = [child for child in inner if not is_of_table(child)]
     members = (member for part in (contract, *children) for member in part.members.values())
     types = {node.name: node for member in members for node in named_types(member)}
     if types:
@@ -98,8 +100,13 @@ def _inner_lines(contract: Contract) -> Iterator[str]:
         for node in types.values():
             yield from _type_lines(node)
     for child in children:
+        if not child.members:  # nobody knows what it is before there is one
+            continue
         yield ""
         yield from lines(f"{child.name}, a class of child objects", child, own=False)
+    for table in filter(is_of_table, inner):
+        yield ""
+        yield styled(visible(f"{table.name}, a table: 'get' of the property prints its rows"), bold=True)
 
 
 def _beside(rows: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -19,11 +19,19 @@ def is_rep(source: str, data: bytes) -> bool:
 
 def rep_text(classes: Sequence[type[Object]], *, qt5: bool) -> str:
     """Return a .rep file for classes; raise an error that shows what repc would not read."""
+    from everywire.errors import ModelError
     from everywire.remoteobjects.rep.describing import rep_of
     from everywire.remoteobjects.rep.older import for_qt5
     from everywire.remoteobjects.rep.parsing import parse
     from everywire.remoteobjects.rep.printing import print_rep
+    from everywire.tables import Table
 
+    for cls in classes:
+        if issubclass(cls, Table):
+            raise ModelError(
+                f"{cls.__name__} is a table, which needs no .rep file: a Qt program gets it by acquireModel; "
+                "as the value of another object's property it is a MODEL there"
+            )
     rep = rep_of(*classes)
     text = print_rep(for_qt5(rep) if qt5 else rep)
     parse(text, "what would be written")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from everywire.cli.printing import print_json, print_table
 from everywire.cli.reaching import Target
 from everywire.cli.values import jsonable, to_text
-from everywire.model import Object, contract_of
+from everywire.model import Contract, Object, contract_of
 from everywire.runtime.replica import members
 
 MOST_SHOWN: Final = 20
@@ -19,7 +19,12 @@ _MEMBERS: Final = frozenset({"columns", "row_count", "rows", "size_of", "cells",
 
 def is_table(room: object) -> bool:
     """Return whether a replica is that of a table, whatever its class."""
-    return isinstance(room, Object) and contract_of(room).members.keys() >= _MEMBERS
+    return isinstance(room, Object) and is_of_table(contract_of(room))
+
+
+def is_of_table(contract: Contract) -> bool:
+    """Return whether a contract is that of a table."""
+    return contract.members.keys() >= _MEMBERS
 
 
 async def print_rows(target: Target, table: Object) -> None:

@@ -78,7 +78,7 @@ class MemoryObject(HostedObject):
 
     def _host(self, member: Member, child: Object) -> MemoryObject:
         node = child_type(member.type)
-        contract = contract_of(type(child) if node is None else node.cls)
+        contract = contract_of(type(child) if node is None or node.cls is Object else node.cls)
         name = f"{self.name}/{member.name}"
         publication = replace(self.publication, name=name, object=child, contract=contract)
         return MemoryObject(publication, self.links, depth=self._depth + 1)

@@ -169,7 +169,7 @@ def _union(arguments: tuple[Any, ...]) -> Type:
 
 
 def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Type:
-    if inner := next(filter(None, map(marks_of, arguments)), None):
+    if inner := [mark for argument in arguments for mark in marks_of(argument)]:
         raise ModelError(f"{inner[0]!r} stands inside another type: write Annotated[the whole type, {inner[0]!r}]")
     if origin in (list, Sequence):
         return ListOf(type_of(arguments[0]))

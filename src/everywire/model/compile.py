@@ -6,6 +6,8 @@ The generated source holds literals and our own identifiers only, never a name f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import CodeType
 from typing import Any, Final
 
 from everywire.errors import ModelError
@@ -60,8 +62,14 @@ def checked_result(result: Type | None, value: Any) -> Any:
 def run_source(source: str, names: dict[str, Any]) -> dict[str, Any]:
     """Run generated *source* with *names* as its globals and return what it defined."""
     defined: dict[str, Any] = dict(names)
-    exec(compile(source, "<everywire>", "exec"), defined)  # noqa: S102  our own literals and identifiers only
+    exec(_compiled(source), defined)  # noqa: S102  our own literals and identifiers only
     return defined
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str) -> CodeType:
+    """Return the code of *source*; few sources occur, and each child object that comes asks for all of its own."""
+    return compile(source, "<everywire>", "exec")
 
 
 def _general_check(member: Member) -> Check:

@@ -80,6 +80,9 @@ def _plain(value: Any, spell: Speller) -> str:
             return f"{spell('UUID')}({text(str(value))})"
         case str() if not isinstance(value, enum.Enum):
             return text(value)
+        case bytes():
+            shown = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in value)
+            return f'b"{"".join(shown)}"'
         case list():
             return f"[{', '.join(_plain(item, spell) for item in cast('list[Any]', value))}]"
         case dict():

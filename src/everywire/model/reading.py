@@ -20,7 +20,7 @@ from everywire.model.objects import CONTRACT, Object
 from everywire.model.properties import Computed, Property, Readable, is_computed, is_property
 from everywire.model.signals import Signal
 from everywire.model.slots import MARK, READS, is_stream
-from everywire.model.types import EnumType, StructOf, Type, child_type, holds_object
+from everywire.model.types import EnumType, ObjectOf, StructOf, Type, child_type, holds_object
 
 _LOCK: Final = RLock()  # the first objects of a class may be made in several threads at once
 _READING: Final[set[type[Object]]] = set()
@@ -291,8 +291,15 @@ def _check_named(contracts: Iterable[Contract]) -> None:
     for contract in dict.fromkeys(contracts):  # a node has many objects of few classes
         for member in contract.members.values():
             for node in (*named_types(member), child_type(member.type) if member.kind is Kind.PROPERTY else None):
-                if node is not None and found.setdefault(node.name, node.cls) is not node.cls:
+                known = None if node is None else found.setdefault(node.name, node.cls)
+                if node is not None and known is not node.cls and not _are_built(known, node):
                     raise ModelError(f"{contract.name}.{member.name}: two different types are named {node.name!r}")
+
+
+def _are_built(known: type | None, node: StructOf | EnumType | ObjectOf) -> bool:
+    """Return whether both are classes of children that were built from what others say: each child has its own."""
+    built = "everywire.model.building"
+    return isinstance(node, ObjectOf) and node.cls.__module__ == getattr(known, "__module__", "") == built
 
 
 def child_members(contract: Contract) -> tuple[Member, ...]:

@@ -148,6 +148,8 @@ class HostProxy:
         """Why there is no link."""
         self._node, self._wire, self._accept, self._policy = node, wire, accept, policy
         self._shown: dict[str, Shown] = {}
+        self._apart: dict[str, HostProxy] = {}
+        """What needs a link of its own: Qt 5 gives children of two objects one name."""
         self._session: ClientSession | None = None
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -195,6 +197,9 @@ class HostProxy:
             for shown in self._shown.values():
                 shown.close()
             self._shown.clear()
+            apart, self._apart = self._apart, {}
+            for proxy in apart.values():
+                await proxy.close()
 
     async def _live(self, session: ClientSession) -> Exception | None:
         """Show what the host offers until the link is gone; return why it is."""
@@ -226,7 +231,11 @@ class HostProxy:
             release = getattr(session, "release", None)
             if release is not None:
                 release(name)
+        for name in [name for name in self._apart if self.wanted is not None and name not in self.wanted]:
+            self._node.tasks.spawn(self._apart.pop(name).close())
         for name in offered:
+            if name in self._apart:
+                continue
             shown = self._shown.get(name)
             if shown is None:
                 if not self._is_wanted(session, name):
@@ -249,18 +258,30 @@ class HostProxy:
             await session.attach(shown.link, patient=True)
         except (LinkError, RemoteProtocolError, Fault):
             pass  # the link is gone, which its loop notices too
-        except SignatureMismatch:
-            shown.attaching = None
-            self._renew(shown)
+        except SignatureMismatch as error:
+            shown.link.become(ReplicaState.SIGNATURE_MISMATCH, error)
         except ModelError as error:
-            self._node.refusals["proxied_objects"] += 1
-            log.warning("%s at %s cannot be read: %s", shown.link.name, shown.link.url, error)
+            self._leave_out(shown, error)
 
     def _renew(self, shown: Shown) -> None:
         """Show what has another class than before as another object: a replica keeps its class."""
-        if self._shown.get(shown.link.name) is shown:
-            self._shown.pop(shown.link.name).close()
+        if self._shown.get(shown.link.name) is not shown:
+            return
+        name = shown.link.name
+        if shown.link.was_valid:
+            self._shown.pop(name).close()
             self.look()
+        elif self.wanted == {name}:
+            self._leave_out(shown, shown.link.error)
+        else:
+            self._shown.pop(name).close()
+            self._apart[name] = HostProxy(self._node, self._wire, all_of_them, policy=self._policy, wanted={name})
+            self._apart[name].start()
+
+    def _leave_out(self, shown: Shown, error: Exception | None) -> None:
+        """Do not try again as long as this link lasts."""
+        self._node.refusals["proxied_objects"] += 1
+        log.warning("%s at %s cannot be read: %s", shown.link.name, shown.link.url, error)
 
     async def _end_session(self) -> None:
         session, self._session = self._session, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final, cast, overload
+from typing import Any, Final, Protocol, cast, overload
 from uuid import UUID
 
 from everywire.errors import ModelError
@@ -14,6 +14,18 @@ from everywire.model.types import ANY, BOOL, Float, Int, Type
 _PLAIN: Final = (type(None), bool, int, float, str, bytes, datetime, date, time, timedelta, UUID)
 _KINDS: Final[Mapping[str, Type]] = {"b": BOOL, "i": Int(), "u": Int(), "f": Float()}
 _ABSENT: Final = frozenset({"NaTType", "NAType"})
+
+
+class Frame(Protocol):
+    """The least that a data frame or array has; what else it needs is looked for when it is given."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        ...
+
+    def __getitem__(self, place: Any, /) -> Any:
+        """Return a column, or rows."""
+        ...
 
 
 class FrameRows(Sequence[tuple[Any, ...]]):

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from everywire.errors import Code, Fault, ModelError
-from everywire.runtime.gate import invalid
 from everywire.tables.columns import AnyRows, columns_of
 from everywire.tables.notices import Inserted, Moved, Notice, Removed, Reset
-from everywire.tables.source import MOST_CELLS, Source
+from everywire.tables.source import MOST_CELLS, Source, few
+from everywire.tables.table import refused
 from everywire.tables.words import ItemRole, Orientation, Path, TableRow, TableSize
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ class Provider(Protocol[R_co]):
         """Return how many rows are below *parent*."""
         ...
 
-    async def rows(
-        self, first: int, count: int, parent: tuple[int, ...], roles: tuple[int, ...], /
-    ) -> Sequence[R_co]:
+    async def rows(self, first: int, count: int, parent: tuple[int, ...], roles: tuple[int, ...], /) -> Sequence[R_co]:
         """Return *count* rows from *first* on, or fewer where there are no more."""
         ...
 
@@ -102,7 +100,7 @@ class AsyncTableSource(Source[R], Generic[R]):
         self, parent: tuple[int, ...], first: int, last: int, roles: tuple[int, ...] = ()
     ) -> list[TableRow]:
         """Return the rows *first* to *last*, as far as they are there, under some roles, or all."""
-        wanted, first = roles or tuple(self.roles), max(0, first)
+        wanted, first = few(roles) or tuple(self.roles), max(0, first)
         count = min(last - first + 1, max(1, MOST_CELLS // (len(self._columns) * len(wanted))))
         return await self._steady(lambda: self._read(parent, first, count, wanted)) if count > 0 else []
 
@@ -111,7 +109,7 @@ class AsyncTableSource(Source[R], Generic[R]):
     ) -> list[Any]:
         """Return headers: for each section the values of all *roles*."""
         end = await self._counted(()) if orientation is Orientation.VERTICAL else len(self._columns)
-        last = min(last, end - 1, first + MOST_CELLS // max(1, len(roles)))
+        last = min(last, end - 1, max(0, first) + MOST_CELLS // max(1, len(few(roles))))
         return [self.header(n, orientation, role) for n in range(max(0, first), last + 1) for role in roles]
 
     async def set_data(
@@ -125,7 +123,7 @@ class AsyncTableSource(Source[R], Generic[R]):
         try:
             new = self._converted(field, value)
         except ModelError as error:
-            raise invalid(error) from error
+            raise refused(error) from error
         with self.changing():
             await write((*parent, row), self._columns[field].name, new)
             self.changed(row, row, field, field, parent=parent)

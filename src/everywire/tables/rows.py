@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 from everywire.errors import ModelError
 from everywire.model.types import short
 from everywire.tables.columns import Column, RowKind, SequenceRows, StructRows, columns_of, kind_of
-from everywire.tables.frames import FrameRows, is_frame
+from everywire.tables.frames import Frame, FrameRows, is_frame
 from everywire.tables.notices import Reset
 from everywire.tables.source import PLAIN_FLAGS, Source
 from everywire.tables.words import ItemFlag, LayoutHint, Path
@@ -129,9 +129,28 @@ class TableSource(Listed[R], Generic[R]):
 
     is_flat = True
 
+    @overload
     def __init__(
         self,
-        rows: Iterable[R] | Any = (),
+        rows: Iterable[R] = (),
+        *,
+        columns: Sequence[str] | None = ...,
+        headers: Mapping[str, str] | None = ...,
+        writable: bool | Sequence[str] = ...,
+        roles: Mapping[int, str] | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: TableSource[Any],
+        rows: Frame,
+        *,
+        headers: Mapping[str, str] | None = ...,
+        writable: bool | Sequence[str] = ...,
+        roles: Mapping[int, str] | None = ...,
+    ) -> None: ...
+    def __init__(
+        self,
+        rows: Any = (),
         *,
         columns: Sequence[str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -148,7 +167,7 @@ class TableSource(Listed[R], Generic[R]):
         """The rows; change them through the table."""
         return cast("Sequence[R]", self._rows)
 
-    def reset(self, rows: Iterable[R] | Any = ()) -> None:
+    def reset(self, rows: Iterable[R] | Frame = ()) -> None:
         """Have other rows."""
         self._check_owner()
         self._take(rows)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, Final, Generic, TypeVar
 
 from everywire.errors import Code, Fault, LocalProtocolError, ModelError
 from everywire.model.names import camel
-from everywire.runtime.gate import invalid
+from everywire.model.state import wrong_thread
 from everywire.tables.columns import Column, RowKind
 from everywire.tables.notices import (
     SIGNALS,
@@ -26,7 +27,7 @@ from everywire.tables.notices import (
 )
 from everywire.tables.pages import Pages, Values, displayed
 from everywire.tables.shapes import revive
-from everywire.tables.table import Table
+from everywire.tables.table import Table, refused
 from everywire.tables.words import (
     ROLE_NAMES,
     ItemFlag,
@@ -44,8 +45,10 @@ R = TypeVar("R")
 PLAIN_FLAGS: Final[set[Any]] = set()
 """The `flags` of our own classes, which are the same for all rows."""
 
-MOST_CELLS: Final = 1_000_000
+MOST_CELLS: Final = 100_000
 """Values of one answer; who wants more asks again."""
+MOST_ROLES: Final = 256
+"""Roles of one question."""
 
 
 class Source(Table[R], Generic[R]):
@@ -159,7 +162,7 @@ class Source(Table[R], Generic[R]):
     ) -> list[TableRow]:
         """Return the rows *first* to *last*, as far as they are there, under some roles, or all."""
         self._tell_all()
-        wanted = roles or tuple(self.roles)
+        wanted = few(roles) or tuple(self.roles)
         last = self._last(parent, first, last, len(self._columns) * len(wanted))
         first = max(0, first)
         return self._travelling(self._page(parent, first, last), first, wanted, parent)
@@ -169,7 +172,7 @@ class Source(Table[R], Generic[R]):
     ) -> list[Any]:
         """Return headers: for each section the values of all *roles*."""
         end = self._count(()) if orientation is Orientation.VERTICAL else len(self._columns)
-        last = min(last, end - 1, first + MOST_CELLS // max(1, len(roles)))
+        last = min(last, end - 1, max(0, first) + MOST_CELLS // max(1, len(few(roles))))
         return [self.header(n, orientation, role) for n in range(max(0, first), last + 1) for role in roles]
 
     async def set_data(
@@ -183,7 +186,7 @@ class Source(Table[R], Generic[R]):
         try:
             self.set(row, field, value, parent)
         except ModelError as error:
-            raise invalid(error) from error
+            raise refused(error) from error
 
     # How it is changed here.
 
@@ -193,7 +196,10 @@ class Source(Table[R], Generic[R]):
         place = self._names[column] if isinstance(column, str) else column
         new = self._converted(place, value)
         self._row_at((*parent, row))
-        self._put((*parent, row), place, new)
+        try:
+            self._put((*parent, row), place, new)
+        except (TypeError, ValueError) as error:  # the row's own checks refuse it
+            raise ModelError(f"{self._columns[place].name}: {error}") from error
         self.changed(row, row, place, place, parent=parent)
 
     @contextmanager
@@ -289,7 +295,8 @@ class Source(Table[R], Generic[R]):
             raise Fault(Code.OUT_OF_RANGE, f"there is no column {column}", may_have_run=False)
         if role not in (ItemRole.EDIT, ItemRole.DISPLAY, *self._fields) or not self._columns[field].writable:
             name = self._columns[field].name
-            raise Fault(Code.FAILED_PRECONDITION, f"{name} is not writable under role {role}", may_have_run=False)
+            under = "" if role in (ItemRole.EDIT, ItemRole.DISPLAY, *self._fields) else f" under role {role}"
+            raise Fault(Code.FAILED_PRECONDITION, f"the column {name} is not writable{under}", may_have_run=False)
         return field
 
     def _converted(self, column: int, value: Any) -> Any:
@@ -342,8 +349,18 @@ class Source(Table[R], Generic[R]):
                 self.current = None if path is None else TableIndex(path, current.column)
 
     def _check_owner(self) -> None:
-        if self._everywire.link is not None:
+        state = self._everywire
+        if state.link is not None:
             raise LocalProtocolError("a replica's table belongs to its source, which alone changes it")
+        if state.owner is not None and state.owner != get_ident():
+            wrong_thread("the table")
+
+
+def few(roles: tuple[int, ...]) -> tuple[int, ...]:
+    """Return *roles*; raise Fault when nobody wants so many."""
+    if len(roles) > MOST_ROLES:
+        raise Fault(Code.INVALID_ARGUMENT, f"{len(roles)} roles where {MOST_ROLES} are the most", may_have_run=False)
+    return roles
 
 
 _BASE: Final[Any] = Source

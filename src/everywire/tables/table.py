@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
-from everywire.errors import Code, Fault, ModelError
+from everywire.errors import Code, Fault, ModelError, OutOfRange
 from everywire.model import MISSING, Object, Property, prop, signal, slot
 from everywire.model.types import NODE, ObjectOf, refuse
 from everywire.tables.cache import KEPT, PAGE
@@ -273,6 +273,7 @@ def _derived(cls: type[Any], name: str, **attributes: Any) -> Any:
     return cast("Any", _KINDS[key])
 
 
-def out_of_range(what: str) -> Fault:
-    """Return the Fault for a place where nothing is."""
-    return Fault(Code.OUT_OF_RANGE, what, may_have_run=False)
+def refused(error: ModelError) -> Fault:
+    """Return the Fault for a value that a column does not take."""
+    code = Code.OUT_OF_RANGE if isinstance(error, OutOfRange) else Code.INVALID_ARGUMENT
+    return Fault(code, str(error), may_have_run=False)

@@ -115,9 +115,7 @@ class TableView(Generic[R]):
             await _answer(call)
         raise _restless()
 
-    async def pages(
-        self, first: int, last: int | None, parent: Path, roles: Sequence[int]
-    ) -> AsyncIterator[list[R]]:
+    async def pages(self, first: int, last: int | None, parent: Path, roles: Sequence[int]) -> AsyncIterator[list[R]]:
         """Go through rows by pages, asking for a few ahead."""
         needed = self._roles(roles)
         start = max(0, first)
@@ -188,7 +186,7 @@ class TableView(Generic[R]):
     async def _page(self, parent: Path, page: Span, roles: tuple[int, ...]) -> list[R]:
         """Return the rows of a page as they are at one time; fewer when the table has become shorter."""
         idle = 0
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS + PAGE):  # large rows may come one by one
             size = await self.expand(parent)
             last = min(page.last, size.rows - 1)
             if not self.cache.missing(parent, page.first, last, roles):

@@ -15,6 +15,7 @@ from tests.harness import SOAK
 from tests.programs import Program
 from tests.remoteobjects.promises.conftest import Figures
 from tests.remoteobjects.promises.machinery import QTS, go_on, ours, qt_node, stop
+from tests.remoteobjects.promises.things import later
 
 BLOCK: Final = 128 * KIB
 RATE: Final = 1000.0
@@ -22,10 +23,8 @@ SECONDS: Final = 60.0 if SOAK else 1.5
 CALM: Final = 6.0 if SOAK else 1.0
 MOST: Final = DEFAULT_LIMITS.unsent_hard / MIB + 8
 """MiB: the hard limit, and what else may grow, of the allocator's fragments and the block itself."""
-CUT: Final = 30.0
-"""Seconds after which the system cuts a TCP peer that takes nothing (TCP_USER_TIMEOUT)."""
-GRAIN: Final = 0.02
-"""Seconds of delay below which no two of them are compared: other programs of the machine cost that."""
+GRAIN: Final = 0.02 if SOAK else 0.25
+"""Seconds of delay below which no two of them are compared: other programs of the machine, or tests, cost that."""
 
 
 @asynccontextmanager
@@ -80,11 +79,8 @@ async def test_a_stopped_replica_costs_at_most_the_outbox_limit_and_hears_what_i
     figure("p99 of another replica, undisturbed", undisturbed["p99"] * 1000, "ms")
     figure("p99 of another replica, beside a stopped one", beside["p99"] * 1000, "ms", at_most=limit * 1000)
     assert all(heard["ordered"] for heard in (undisturbed, beside, after))
-    if any(fact["event"] == "state" for fact in slow.facts):
-        assert (transport, SECONDS > CUT) == ("tcp", True), "nobody else is cut"
-        figure("seconds of taking nothing after which TCP has cut it, as its state has told", CUT)
-        assert after["block"] in (0, done["last"])
-    elif by == "signal":
+    assert not [fact for fact in slow.facts if fact["event"] == "state"], "who is alive is not cut"
+    if by == "signal":
         figure("signals missed and told", after["gap"])
         assert after["gap"] > 0
         assert after["gap"] + after["signals"] == done["last"], "every gap is told"
@@ -112,12 +108,12 @@ async def test_a_stopped_qt_program_costs_at_most_the_outbox_limit_too(
         await qt.ask("connect", url=address.partition("?")[0])
         await qt.ask("acquire", name="feed")
         await qt.hear("state", state="Valid")
-        await qt.ask("listen", name="feed", signal="serialChanged(qlonglong)")
         stop(qt)
         done = await feed(by, SECONDS)
         go_on(qt)
         resumed = asyncio.get_running_loop().time()
-        await qt.hear("heard", matching=lambda fact: int(fact["arguments"][0][1]) == done["last"])
+        while int((await qt.ask("get", name="feed", prop="serial"))[1]) != done["last"]:
+            await later(0.01)
         took = asyncio.get_running_loop().time() - resumed
     told(figure, done, SECONDS)
     figure("convergence of Qt after SIGCONT", took, "s", at_most=1.0)

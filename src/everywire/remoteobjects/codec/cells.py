@@ -113,7 +113,7 @@ _NOTHING: Final = object()
 
 
 def _variant(layouts: _Layouts, value: Any, general: Callable[[Any], bytes]) -> bytes:
-    kind = type(value)
+    kind = value.__class__
     if kind is str:
         text: bytes = value.encode(layouts.encoding, "surrogatepass")
         return layouts.text.pack(_TEXT, 0, len(text)) + text

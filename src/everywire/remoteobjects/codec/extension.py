@@ -24,6 +24,8 @@ HELLO: Final = "everywire/1?"
 WELCOME: Final = "everywire/1!"
 LOGIN_FIRST: Final = "everywire/1!login"
 NAME: Final = "everywire"
+MEMO: Final = "everywire::"
+"""How the names begin of what dynamic replicas of Qt are given to keep; see `wire.memos`."""
 
 
 class Method(enum.IntEnum):

@@ -7,7 +7,7 @@ say names that the others do not know. All are read; and all of Qt 6 knows some 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -19,6 +19,7 @@ from everywire.remoteobjects.codec.cells import MOST_DEEP, Entry, Place, Places,
 from everywire.remoteobjects.codec.definition import ClassDefinition, MethodDef, PropertyDef, SignalDef
 from everywire.remoteobjects.codec.dialect import Dialect
 from everywire.remoteobjects.codec.packets import ADAPTER
+from everywire.remoteobjects.codec.pages import General, Row, write_rows
 
 
 class TableProperty(enum.IntEnum):
@@ -166,6 +167,12 @@ class Written:
         writer = self._writer()
         write_entries(writer, entries)
         return UserTyped(self.names.entries, writer.to_bytes())
+
+    def rows(
+        self, parent: Sequence[tuple[int, int]], first: int, rows: Iterable[Row], columns: range, general: General
+    ) -> UserTyped:
+        """Return rows of cells, or fewer when they are large; *general* makes QVariants of what is not plain."""
+        return UserTyped(self.names.entries, write_rows(self._dialect.order, parent, first, rows, columns, general))
 
     def snapshot(self, snapshot: Snapshot) -> UserTyped:
         """Return the first cells."""

@@ -36,6 +36,7 @@ from everywire.remoteobjects.codec import (
 from everywire.remoteobjects.codec.extension import (
     HELLO,
     LOGIN_FIRST,
+    MEMO,
     NAME,
     WELCOME,
     Method,
@@ -350,6 +351,8 @@ class BlockingLink:
     def _list(self, packet: ObjectList) -> None:
         found = self.objects = self.objects or {}
         for info in packet.entries:
+            if info.name.startswith(MEMO):
+                continue
             if len(info.name) + len(info.type_name or "") + len(info.signature or "") <= LONGEST_NAME:
                 found.setdefault(info.name, info)
         if len(found) > MOST_LISTED:

@@ -34,6 +34,7 @@ class Follower:
         self.heard: list[Heard] = []
         self.opened: list[Callable[[RegistrySession], object]] = []
         """Called with each new connection, after the changes that it brought."""
+        self._complained = False
 
     async def open(self) -> None:
         """Connect; raises what `RegistrySession.open` raises."""
@@ -73,6 +74,11 @@ class Follower:
         session, self.session = self.session, None
         if session is not None:
             await session.close()
+
+    def complain(self, problem: object) -> None:
+        """Say what is wrong with an entry; the first time aloud, for a registry may send any number of them."""
+        log.log(logging.DEBUG if self._complained else logging.WARNING, "%s", problem)
+        self._complained = True
 
     async def _until_lost(self) -> None:
         if self.session is not None:

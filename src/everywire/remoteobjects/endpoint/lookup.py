@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,8 +16,6 @@ from everywire.runtime.node import Node
 from everywire.runtime.replica import ReplicaLink, ReplicaState
 from everywire.runtime.rhythm import NEAR
 from everywire.runtime.supervisor import Supervisor
-
-log: Final = logging.getLogger("everywire.registry")
 
 CALM: Final = 1.0
 """Seconds for which an object is to stay where it is before it may move without a pause."""
@@ -134,7 +131,7 @@ class LookupSession:
         try:
             place = self._registry.place_of(added)
         except LinkError as error:
-            log.warning("%s", error)
+            self._follower.complain(error)
             self._node.refusals["untrusted_places"] += 1
             if not self._place:
                 self._replica.become(self._replica.state, error)

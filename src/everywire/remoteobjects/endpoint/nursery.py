@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from everywire.errors import ModelError
 from everywire.remoteobjects.codec import QTRO_2_0, Dialect
+from everywire.remoteobjects.codec.extension import MEMO
 from everywire.remoteobjects.codec.references import RESERVED_PREFIXES, ReferenceKind, child_name
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ log: Final = logging.getLogger("everywire.remoteobjects")
 
 def check_root_name(name: str) -> None:
     """Raise ModelError when *name* of a published object looks like that of a child."""
-    if name.startswith(RESERVED_PREFIXES):
-        raise ModelError(f"Qt Remote Objects cannot carry an object called {name!r}: so it calls child objects")
+    if name.startswith((*RESERVED_PREFIXES, MEMO)):
+        raise ModelError(f"Qt Remote Objects cannot carry an object called {name!r}: so it calls objects of its own")
 
 
 class Nursery:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import Any, Final
+from typing import Any
 
 from everywire.errors import LinkError
 from everywire.remoteobjects.codec.registry import Location
@@ -16,8 +15,6 @@ from everywire.runtime.node import Node
 from everywire.runtime.policy import Policy
 from everywire.runtime.proxying import Accept, HostProxy, all_of_them
 from everywire.runtime.rhythm import NEAR
-
-log: Final = logging.getLogger("everywire.registry")
 
 
 class RegistryProxy:
@@ -72,7 +69,7 @@ class RegistryProxy:
         try:
             return self._registry.place_of(location)
         except LinkError as error:
-            log.warning("%s", error)
+            self._follower.complain(error)
             self._node.refusals["untrusted_places"] += 1
             return ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
@@ -18,8 +17,6 @@ from everywire.remoteobjects.session.registry import RegistrySession
 from everywire.remoteobjects.wire.registry import HostedRegistry, RegistryObject
 from everywire.runtime.node import Node, Publication
 from everywire.transport import Address, parse_address
-
-log: Final = logging.getLogger("everywire.registry")
 
 INSIST: Final = 5.0
 """Seconds after which an entry that a registry did not take is offered again: Qt's never says that a name is free."""
@@ -112,7 +109,7 @@ class Registrar:
         if own is None or added == own:
             return
         if added is not None:
-            log.warning("%s has %s at %s already", self._follower.registry.url, added.name, added.url)
+            self._follower.complain(f"{self._follower.registry.url} has {added.name} at {added.url} already")
         elif removed != own and self._follower.session is not None:  # the name is free again
             self._follower.session.register(own)
 

@@ -25,7 +25,13 @@ from everywire.remoteobjects.codec import (
 )
 from everywire.remoteobjects.codec.extension import NAME, Method, Told, ToldBy, ask, fault_of_code, read_told
 from everywire.remoteobjects.codec.registry import REGISTRY, REGISTRY_TYPES
-from everywire.remoteobjects.endpoint.attaching import NOTHING_OFFERED, described, generated, offered_in, unreadable_object
+from everywire.remoteobjects.endpoint.attaching import (
+    NOTHING_OFFERED,
+    described,
+    generated,
+    offered_in,
+    unreadable_object,
+)
 from everywire.remoteobjects.endpoint.silence import excuses
 from everywire.remoteobjects.endpoint.streaming import IncomingStream
 from everywire.remoteobjects.endpoint.ways import End, Way
@@ -33,7 +39,14 @@ from everywire.remoteobjects.engine import Heard, Skipped
 from everywire.remoteobjects.session import NodeSession
 from everywire.remoteobjects.wire.looks import user_types
 from everywire.remoteobjects.wire.qttypes import lower
-from everywire.remoteobjects.wire.replicating import PUSH_TIMEOUT, Channel, Misfit, careful_news, channel_class, contract_of_models
+from everywire.remoteobjects.wire.replicating import (
+    PUSH_TIMEOUT,
+    Channel,
+    Misfit,
+    careful_news,
+    channel_class,
+    contract_of_models,
+)
 from everywire.runtime.credentials import Credential
 from everywire.runtime.deadlines import Deadlines
 from everywire.runtime.incoming import WINDOW

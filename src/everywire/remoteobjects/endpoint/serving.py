@@ -18,9 +18,6 @@ from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Turn
 from everywire.transport import Address, Listener, accept
 
-MOST_REMEMBERED: Final = 4096
-"""Pairs of process and object that a host remembers as dynamic listeners."""
-
 
 class HostServer:
     """The objects of a node at one address, in one dialect."""
@@ -36,9 +33,8 @@ class HostServer:
         """The structs and enums of all objects, by C++ name."""
         self.sessions: dict[HostSession, None] = {}  # oldest first
         self.at_end_of_turn = Turn(asyncio.get_running_loop().call_soon).call_soon
-        self._insecure, self._dynamic_only = insecure, dynamic_only
-        self._dynamic: dict[tuple[int, str], None] = {}
-        """Process and object: who attached with the class definition, and will come back without asking for it."""
+        self._insecure = insecure
+        self.dynamic_only = dynamic_only
         self._listener: Listener | None = None
         self._farewell: Callable[[], Awaitable[None]] | None = None
         """Waits for what links have led to, once they are closed."""
@@ -96,20 +92,6 @@ class HostServer:
         hosted.close()
         for session in self.sessions:
             session.withdrawn(hosted)
-
-    def is_dynamic(self, pid: int | None, name: str, *, asked: bool) -> bool:
-        """Return whether a listener knows the object *name* by its class definition, and remember who *asked* for it.
-
-        After a link was lost a dynamic replica of Qt attaches as one that was generated from a .rep; only the process,
-        which the system tells on local sockets, gives it away.
-        """
-        if self._dynamic_only or pid is None:
-            return asked or self._dynamic_only
-        if asked:
-            self._dynamic[pid, name] = None
-            if len(self._dynamic) > MOST_REMEMBERED:
-                del self._dynamic[next(iter(self._dynamic))]
-        return (pid, name) in self._dynamic
 
     def recheck(self) -> None:
         """Apply changed policies."""

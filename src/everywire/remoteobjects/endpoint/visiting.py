@@ -29,6 +29,7 @@ from everywire.remoteobjects.endpoint.extending import HostExtension
 from everywire.remoteobjects.engine import Broken, Engine, Skipped, invoke_head
 from everywire.remoteobjects.wire.doors import Refused, careful_invoke
 from everywire.remoteobjects.wire.hosting import Hosted
+from everywire.remoteobjects.wire.memos import answer, entry, kept
 from everywire.runtime import audit
 from everywire.runtime.gate import Door, authorize
 from everywire.runtime.inbound import InboundLink
@@ -131,7 +132,7 @@ class HostSession(InboundLink):
         self._hidden = self._now_hidden()
         if not visible and not self._server.node.policy.sees(self.caller):
             self._engine.max_frame = min(self.limits.frame, self.limits.frame_before_authentication)
-        return ObjectList(tuple(hosted.info for hosted in visible))
+        return ObjectList(tuple(info for hosted in visible for info in (*entry(hosted.memo), hosted.info)))
 
     def received(self, data: bytes) -> None:
         """Take one chunk through engine and gate."""
@@ -169,7 +170,7 @@ class HostSession(InboundLink):
             return
         self._hidden -= {hosted.name}
         self._engine.max_frame = self.limits.frame
-        self.outbox.put_notice(encode_packet(ObjectList((hosted.info,)), self.dialect))
+        self.outbox.put_notice(encode_packet(ObjectList((*entry(hosted.memo), hosted.info)), self.dialect))
 
     def withdrawn(self, hosted: Hosted) -> None:
         """An object is gone, its streams with it."""
@@ -305,6 +306,9 @@ class HostSession(InboundLink):
         return frozenset(name for name in hosted if not self._sees(hosted[name])) or _NOTHING
 
     def _attach(self, packet: AddObject) -> None:
+        if (name := kept(packet.name)) is not None:
+            self._remember(name, packet)
+            return
         hosted = self._server.hosted.get(packet.name)
         if hosted is None or not self._may_attach(hosted):
             return  # as Qt: a node that waits for an absent object hears nothing
@@ -313,10 +317,16 @@ class HostSession(InboundLink):
             return
         if hosted.name not in self.attached:
             self.attached = (*self.attached, hosted.name)
-        asked = packet.dynamic or hosted.name in self._dynamic
-        dynamic = self._server.is_dynamic(self._connection.peer.pid, hosted.name, asked=asked)
+        dynamic = packet.dynamic or hosted.name in self._dynamic or self._server.dynamic_only
         self._listen_as(hosted, dynamic=dynamic)
         self.outbox.put(hosted.join(self, dynamic=dynamic, anew=packet.dynamic))
+
+    def _remember(self, name: str, packet: AddObject) -> None:
+        """Take note of a node that has the definition of the object *name*, or has just got it."""
+        hosted = self._server.hosted.get(name)
+        if hosted is not None and hosted.memo and self._sees(hosted):
+            self._dynamic |= {name}
+            self.put(answer(packet))
 
     def _listen_as(self, hosted: Hosted, *, dynamic: bool) -> None:
         """See that the results of calls have the types that the listener knows."""

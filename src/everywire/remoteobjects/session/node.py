@@ -35,7 +35,7 @@ from everywire.remoteobjects.codec import (
     UserTypes,
     encode_packet,
 )
-from everywire.remoteobjects.codec.extension import HELLO, LOGIN_FIRST, WELCOME
+from everywire.remoteobjects.codec.extension import HELLO, LOGIN_FIRST, MEMO, WELCOME
 from everywire.remoteobjects.engine import (
     LONGEST_NAME,
     MOST_LISTED,
@@ -324,6 +324,8 @@ class NodeSession:
 
     def _list(self, packet: ObjectList) -> None:
         for info in packet.entries:
+            if info.name.startswith(MEMO):
+                continue
             if len(info.name) + len(info.type_name or "") + len(info.signature or "") <= LONGEST_NAME:
                 self.objects.setdefault(info.name, info)
         if len(self.objects) > MOST_LISTED:

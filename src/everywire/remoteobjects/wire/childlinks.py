@@ -165,7 +165,7 @@ class Brood:
             self._channel, link, raw, None if described is None or described.cls is Object else described.cls
         )
         values = values_in(raw, link.engine.dialect, {**link.engine.types, **types})
-        cls = None if node.cls is Object else node.cls
+        cls = None if node.cls is Object or (node.cls.__module__ == BUILT and described is None) else node.cls
         child = self._link_of(link, member, raw.name, cls)
         if types:
             link.learn(f"{raw.type_name} of {self._root.replica.name}", types)

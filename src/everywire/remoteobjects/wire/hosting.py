@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
+
 from everywire.errors import Code, Fault, ModelError
 from everywire.model import Contract, Kind, Member, Object, contract_of
 from everywire.model.properties import Readable
@@ -40,8 +42,9 @@ from everywire.remoteobjects.rep.names import wire_name
 from everywire.remoteobjects.rep.signature import signature_of
 from everywire.remoteobjects.wire.coders import change_encoder, signal_encoder
 from everywire.remoteobjects.wire.doors import looks_of, slot_door, stream_door, write_door
-from everywire.remoteobjects.wire.layout import Layout, definition_of, is_table_class, layout_of
+from everywire.remoteobjects.wire.layout import Layout, definition_of, holds_table, is_table_class, layout_of
 from everywire.remoteobjects.wire.looks import Wired, typed, types_in, user_types, variant, wired
+from everywire.remoteobjects.wire.memos import PROPERTY, memo_of, reference
 from everywire.remoteobjects.wire.qttypes import lower
 from everywire.runtime.children import Nest
 from everywire.runtime.gate import Door
@@ -74,6 +77,11 @@ class Hosted(Protocol):
     @property
     def info(self) -> ObjectInfo:
         """The entry in the list of objects."""
+        ...
+
+    @property
+    def memo(self) -> str:
+        """The name of what dynamic listeners are given to keep, see `memos`; empty for none."""
         ...
 
     @property
@@ -221,11 +229,11 @@ class Form:
 
     def _reference(self, member: Member, child: Object | None, *, define: bool) -> ObjectReference:
         """Return what stands for a *child*, all of it; its class too where the listener needs it."""
-        hosted, node = self._hosted, child_type(member.type)
+        hosted = self._hosted
         dialect, shown = hosted.dialect, hosted.child(member, child)
-        contract = contract_of(Object if node is None else node.cls)
+        contract = contract_of_child(member, child)
         if shown is None:
-            kind = kind_of(member)
+            kind = kind_of(member, None)
             type_name = contract.name if kind is ReferenceKind.CLASS else ADAPTER
             return ObjectReference(hosted.last_name(member), type_name, kind, b"", None)
         if not isinstance(shown, HostedObject):
@@ -289,6 +297,12 @@ class HostedObject:
             refuse_handles(contract, "Qt Remote Objects")
         self.layout: Layout = layout_of(self.contract)
         self._definition = definition_of(self.contract)
+        self.memo = memo_of(self.name, self.contract) if above is None else ""
+        """The name of what dynamic listeners are given to keep, see `memos`; empty for none."""
+        if self.memo:
+            self._definition = msgspec.structs.replace(
+                self._definition, properties=(*self._definition.properties, PROPERTY)
+            )
         self._types = user_types(self.contract)
         self._signature = signature_of(self.contract, qt5=dialect.is_qt5)
         self._streams: dict[str, Door] = {}
@@ -338,6 +352,8 @@ class HostedObject:
         self.leave(link)
         form = self.form(dynamic=dynamic)
         values = form.values(define=dynamic)
+        if dynamic and self.memo:
+            values = (*values, reference(self.memo, self.dialect))
         packet = InitDynamic(self.name, self._definition, values) if anew else Init(self.name, values)
         frame = encode_packet(packet, self.dialect, self._types)
         form.links[link] = None
@@ -403,9 +419,8 @@ class HostedObject:
                 yield child
 
     def _host(self, member: Member, child: Object) -> HostedObject | HostedTable:
-        node, room = child_type(member.type), self._room
-        contract = contract_of(Object if node is None else node.cls)
-        name = self._names[member.name] = self._child_name(member)
+        room, contract = self._room, contract_of_child(member, child)
+        name = self._names[member.name] = self._child_name(member, child)
         publication = replace(self.publication, name=name, object=child, contract=contract)
         self._turns[member.name] += 1
         hosted: HostedObject | HostedTable
@@ -430,9 +445,9 @@ class HostedObject:
 
     def last_name(self, member: Member) -> str:
         """Return what the child that a property has held is called, or would have been."""
-        return self._names.get(member.name) or self._child_name(member)
+        return self._names.get(member.name) or self._child_name(member, None)
 
-    def _child_name(self, member: Member) -> str:
+    def _child_name(self, member: Member, child: Object | None) -> str:
         """Return what the child in a property is called.
 
         Qt makes a new replica of a child when its parent's values come again, or when it takes the place of another,
@@ -443,13 +458,20 @@ class HostedObject:
         if self.above is not None and again != "~1~1":
             parent, dialect = parent + again, QTRO_2_0
         name_of = child_name if self._room is None else self._room.child_name
-        return name_of(parent, wire_name(member), dialect, kind_of(member))
+        return name_of(parent, wire_name(member), dialect, kind_of(member, child))
 
 
-def kind_of(member: Member) -> ReferenceKind:
+def kind_of(member: Member, child: Object | None) -> ReferenceKind:
     """Return what the child in a property is to Qt."""
+    is_model = holds_table(member.parameters[0]) if child is None else is_table(child)
+    return ReferenceKind.MODEL if is_model else ReferenceKind.CLASS
+
+
+def contract_of_child(member: Member, child: Object | None) -> Contract:
+    """Return what a child shows: the class that the property declares, or its own where that says nothing."""
     node = child_type(member.type)
-    return ReferenceKind.MODEL if node is not None and is_table_class(node.cls) else ReferenceKind.CLASS
+    declared = Object if node is None else node.cls
+    return contract_of(type(child) if child is not None and (declared is Object or is_table(child)) else declared)
 
 
 def hosted_value(hosted: HostedObject, member: Member) -> Any:

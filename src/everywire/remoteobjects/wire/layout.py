@@ -145,10 +145,16 @@ def _notify_signature(change: SignalDef | None) -> str | None:
 
 
 def _type_name(parameter: Parameter) -> str:
-    child = child_type(parameter.type)
-    if child is None:
+    if child_type(parameter.type) is None:
         return wired(parameter.type, parameter.marks).name
-    return MODEL if is_table_class(child.cls) else POINTER
+    return MODEL if holds_table(parameter) else POINTER
+
+
+def holds_table(parameter: Parameter) -> bool:
+    """Return whether a property is declared to hold a table, if it holds any child."""
+    child = child_type(parameter.type)
+    declared = any(isinstance(mark, CppType) and mark.name == MODEL for mark in parameter.marks)
+    return child is not None and (declared or is_table_class(child.cls))
 
 
 def is_table_class(cls: type) -> bool:

@@ -94,7 +94,9 @@ class RegistryObject(Object):
             change = self.claims.add(link, location)
         except Fault as fault:
             self._refusals["registrations"] += 1
-            log.warning("%s may not register %.80r: %s", link.caller, location.name, fault.message)
+            first = self._refusals["registrations"] == 1  # only this one aloud: there may be any number
+            level = logging.WARNING if first else logging.DEBUG
+            log.log(level, "%s may not register %.80r: %s", link.caller, location.name, fault.message)
             raise
         self.tell(change)
 
@@ -130,6 +132,8 @@ class HostedRegistry:
             registry.remote_object_added.connect(self._teller(ADDED)),
             registry.remote_object_removed.connect(self._teller(REMOVED)),
         ]
+
+    memo: Final = ""
 
     @property
     def info(self) -> ObjectInfo:

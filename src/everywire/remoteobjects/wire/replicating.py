@@ -7,6 +7,7 @@ started again may count its members differently.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -20,8 +21,9 @@ from everywire.model.compile import compile_check
 from everywire.model.contract import DEFAULT_TIMEOUT
 from everywire.model.marks import Mark
 from everywire.model.properties import Readable
+from everywire.model.reading import child_members
 from everywire.model.signals import Signal
-from everywire.model.types import AnyType, OptionalOf, Type, child_type
+from everywire.model.types import AnyType, ObjectOf, OptionalOf, Type, child_type
 from everywire.remoteobjects.codec import CallKind, Invoke, Packet, PropertyChange, UserTypes
 from everywire.remoteobjects.engine import (
     IGNORED,
@@ -50,7 +52,7 @@ from everywire.remoteobjects.wire.typenames import Foreign, Sent
 from everywire.runtime.channel import GRACE, too_large
 from everywire.runtime.limits import Limits
 from everywire.runtime.matching import differences
-from everywire.runtime.replica import ReplicaLink, named, shape
+from everywire.runtime.replica import ReplicaLink, link_of, named, shape
 
 
 class Link(Protocol):
@@ -235,6 +237,8 @@ class Channel:
             raise SignatureMismatch(f"{name} at {self.replica.url} is not a {wanted.name}:", found)
         self._offered, self._layout = offered, layout
         decoded = self._decode_values(link, wanted, values)
+        if self.replica.cls is None:
+            wanted = _told_apart(wanted, decoded)
         instance: Object = self.replica.create(wanted, build_class)
         self.link = link
         for name, member in wanted.members.items():
@@ -482,6 +486,17 @@ def careful_news(engine: Engine, packet: Packet) -> Any:
         return Heard(route, route.lift(raw))
     except ModelError as error:
         return Misfit(packet.name, str(error))
+
+
+def _told_apart(contract: Contract, values: Mapping[str, Any]) -> Contract:
+    """Return *contract* with the classes of the children that are there: Qt's definitions know only pointers."""
+    members = dict(contract.members)
+    for member in child_members(contract):
+        child, node = values.get(member.name), child_type(member.type)
+        if child is not None and node is not None and node.cls is Object:
+            found = OptionalOf(ObjectOf(link_of(child).cls or Object))
+            members[member.name] = replace(member, parameters=(replace(member.parameters[0], type=found),))
+    return replace(contract, members=members)
 
 
 def _result_lifter(member: Member) -> Callable[[Any], Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from everywire.codec.qdatastream import Reader, Size
+from everywire.codec.qdatastream import Reader, Size, Writer
 from everywire.errors import Code, Fault, ModelError
 from everywire.model.slots import may_suspend
 from everywire.model.types import ANY
@@ -27,10 +27,21 @@ T = TypeVar("T")
 
 MOST_CACHED: Final = 100_000
 """Cells of the answer to who wants the first ones."""
+MOST_NUMBERS: Final = 10_000
+"""Roles, sections or orientations of one question."""
 AGAIN: Final = 16
 """Times that a table is asked again because it changed while it answered."""
 
 log: Final = logging.getLogger("everywire.remoteobjects")
+
+
+class _Page(NamedTuple):
+    """Rows that were asked for, and of these the columns."""
+
+    parent: Path
+    first: int
+    rows: Sequence[TableRow]
+    columns: range
 
 
 class Answers:
@@ -46,7 +57,7 @@ class Answers:
         table = self._table
         return [
             (TableMethod.SIZE, self._door("size_of", self._size, self._write_size, table.size_of)),
-            (TableMethod.ROWS, self._door("cells", self._rows, self._write_entries, table.cells)),
+            (TableMethod.ROWS, self._door("cells", self._rows, self._write_page, table.cells)),
             (TableMethod.HEADERS, self._door("headers", self._headers, self._write_list, table.headers)),
             (TableMethod.SET_CURRENT, self._door("current", self._set_current, self._write_nothing, table._write)),
             (TableMethod.SET_DATA, self._door("set_data", self._set_data, self._write_nothing, table.set_data)),
@@ -92,18 +103,14 @@ class Answers:
         path = path_of(parent)
         return TableSize(0, 0) if path is None else await self._steady(lambda: self._table.size_of(path))
 
-    async def _rows(self, start: Places, end: Places, roles: list[int]) -> list[Entry]:
+    async def _rows(self, start: Places, end: Places, roles: list[int]) -> _Page:
         parent = path_of(start[:-1])
         if parent is None or start[:-1] != end[:-1]:
-            return []
+            return _Page((), 0, (), range(0))
         first, last = start[-1], end[-1]
         asked = tuple(roles) or roles_of(self._table)
         rows = await self._steady(lambda: self._table.cells(parent, first.row, last.row, asked))
-        return [
-            _entry(parent, number, column, row)
-            for number, row in enumerate(rows, max(0, first.row))
-            for column in range(max(0, first.column), min(last.column + 1, len(row.values)))
-        ]
+        return _Page(parent, max(0, first.row), rows, range(max(0, first.column), last.column + 1))
 
     async def _headers(self, orientations: list[int], sections: list[int], roles: list[int]) -> list[Any]:
         found: list[Any] = []
@@ -137,9 +144,7 @@ class Answers:
         entries, _ = await self._tree((), size, most, roles)
         return Snapshot(entries, roles, size.rows, size.columns)
 
-    async def _tree(
-        self, parent: Path, size: TableSize, most: int, roles: tuple[int, ...]
-    ) -> tuple[list[Entry], int]:
+    async def _tree(self, parent: Path, size: TableSize, most: int, roles: tuple[int, ...]) -> tuple[list[Entry], int]:
         """Return at most *most* cells, each row before the next one with all below it, and how many more may follow."""
         found: list[Entry] = []
         if size.rows <= 0 or size.columns <= 0 or most <= 0:
@@ -172,11 +177,20 @@ class Answers:
     def _write_size(self, size: TableSize) -> Any:
         return Size(size.columns, size.rows)
 
-    def _write_entries(self, entries: Sequence[Entry]) -> Any:
+    def _write_page(self, page: _Page) -> Any:
+        rows = ((row.values, row.flags, row.children) for row in page.rows)
+        return self._written.rows(places_of(page.parent), page.first, rows, page.columns, self._variant)
+
+    def _variant(self, value: Any) -> bytes:
+        """Return a value as a QVariant; an invalid one for what Qt has no type for: one must not hide the others."""
+        writer = Writer(order=self._dialect.order, version=self._dialect.version)
         try:
-            return self._written.entries(entries)
-        except ModelError:
-            return self._written.entries([self._sendable(entry) for entry in entries])
+            writer.write_variant(lower(ANY, value))
+        except ModelError as error:
+            log.warning("%s: a cell cannot be sent over Qt Remote Objects: %s", self._publication.name, error)
+            writer = Writer(order=self._dialect.order, version=self._dialect.version)
+            writer.write_variant(None)
+        return writer.to_bytes()
 
     def _write_snapshot(self, snapshot: Snapshot) -> Any:
         written = self._written
@@ -259,7 +273,7 @@ def _is_integers(value: Any) -> bool:
     if not isinstance(value, list):
         return False
     numbers = cast("list[Any]", value)
-    return len(numbers) <= MOST_CACHED and all(type(number) is int for number in numbers)
+    return len(numbers) <= MOST_NUMBERS and all(type(number) is int for number in numbers)
 
 
 def _is_integer(value: Any) -> bool:

@@ -34,6 +34,7 @@ from everywire.remoteobjects.wire.tablereading import (
     path_in,
     reply_decoder,
     route_to,
+    rows_decoder,
     rows_in,
     size_in,
     steps,
@@ -149,7 +150,8 @@ class TableChannel(Channel):
         start, end = (*steps(parent), (first, 0)), (*steps(parent), (last, width - 1))
         written = self._written
         asked = written.indexes(start), written.indexes(end), written.integers(roles)
-        return self._call(TableMethod.ROWS, asked, lambda raw: rows_in(raw, parent, first), slot="cells")
+        decode = rows_decoder(parent, first, self.link.engine.dialect)
+        return self._call(TableMethod.ROWS, asked, lambda raw: rows_in(raw, parent, first), decode, slot="cells")
 
     async def _rows(self, first: int, count: int, parent: Path) -> list[dict[str, Any]]:
         names, roles = self._table.columns, (int(ItemRole.EDIT), int(ItemRole.DISPLAY))
@@ -182,6 +184,7 @@ class TableChannel(Channel):
         method: TableMethod,
         arguments: tuple[Any, ...],
         lift_: Callable[[Any], Any],
+        decode: Callable[[bytes, int, int], Any] | None = None,
         *,
         slot: str = "",
         call: Any = None,
@@ -199,7 +202,7 @@ class TableChannel(Channel):
         if call is None:
             call = link.pending()
             call.link = self
-        waiting = Waiting(reply_decoder(lift_, dialect), lambda raw: lifted(lift_, raw), PUSH_TIMEOUT)
+        waiting = Waiting(decode or reply_decoder(lift_, dialect), lambda raw: lifted(lift_, raw), PUSH_TIMEOUT)
         self.waiting[serial] = waiting, call if isinstance(call, Step) else Answer(call, self.takers.get(slot))
         self.sweep()
         return call

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from everywire.codec.qdatastream import Reader, Size
+from everywire.codec.qdatastream import Reader, Size, TypeId
+from everywire.codec.qdatastream.names import number_on_wire
 from everywire.errors import Code, Fault, ModelError, RemoteProtocolError
 from everywire.model import Member
 from everywire.model.compile import compile_check
 from everywire.model.types import ANY
 from everywire.remoteobjects.codec import Dialect
 from everywire.remoteobjects.codec.cells import PLAIN, Entry, Place
+from everywire.remoteobjects.codec.pages import read_rows
 from everywire.remoteobjects.codec.tables import TABLE_TYPES
 from everywire.remoteobjects.engine import Heard, Odd
 from everywire.remoteobjects.wire.qttypes import lift
@@ -132,6 +134,33 @@ def reply_decoder(lift_: Callable[[Any], Any], dialect: Dialect) -> Callable[[by
     return decode
 
 
+def rows_decoder(parent: Path, first: int, dialect: Dialect) -> Callable[[bytes, int, int], Any]:
+    """Return what reads an answer with rows; what is not as plain as nearly all are is left to the general path."""
+    order, version, way = dialect.order, dialect.version, steps(parent)
+    user = number_on_wire(TypeId.USER, version)
+
+    def decode(data: bytes, start: int, end: int) -> Any:
+        reader = Reader(data, start, end, order=order, version=version)
+
+        def general(position: int) -> tuple[Any, int]:
+            inner = Reader(data, position, end, order=order, version=version)
+            return lift(ANY, inner.read_variant()), inner.position
+
+        try:
+            is_named = reader.read_int("u32") == user and reader.read_bool() is False
+            if not is_named or reader.read_c_string() not in _ENTRIES:
+                return Odd
+            rows = read_rows(data, reader.position, end, order, way, first, general)
+        except (RemoteProtocolError, ModelError):
+            return Odd
+        return Odd if rows is None else [TableRow(*row) for row in rows]
+
+    return decode
+
+
+_ENTRIES: Final = frozenset({"DataEntries", "QtPrivate::DataEntries"})
+
+
 def lifted(lift_: Callable[[Any], Any], raw: Any) -> Any:
     """Return the result in a reply of the general path; raise Fault when it is none."""
     try:
@@ -168,7 +197,7 @@ def rows_in(raw: Any, parent: Path, first: int) -> list[TableRow]:
             raise ModelError("the model gave rows that nobody asked for")
         own, column = places[-1]
         if own == number + 1:
-            row, number = [], own
+            row, number = list[Entry](), own
             rows.append(row)
         if own != number or column != len(row):
             raise ModelError("the model gave cells out of order")

@@ -59,6 +59,8 @@ class HostedTable:
         self._written = written_in(dialect)
         self._disconnects = [*self._listen()]
 
+    memo: Final = ""
+
     @property
     def info(self) -> ObjectInfo:
         """The entry in the list of objects."""
