@@ -49,6 +49,9 @@ def test_the_members_of_a_table_are_those_of_an_object(cli: Cli, store: str) -> 
 
 def test_a_table_inside_an_object_is_shown_by_its_path(cli: Cli) -> None:
     with hosting("store.py") as url:
+        shown = good(cli("show", url, "store"))
+        assert ", a table: 'get' of the property prints its rows\n" in shown
+        assert "rows_inserted" not in shown
         assert [line.split() for line in good(cli("get", url, "store", "readings")).splitlines()] == [
             ["sensor", "value", "note"],
             ["inner", "1.5"],

@@ -111,10 +111,6 @@ async def _echo(self: Any, value: Any) -> Any:
     return value
 
 
-def _fill(self: Any) -> None:
-    self.cbor, self.items, self.map = b"\xf7", b"\x80", b"\xa0"
-
-
 _ECHOES: Final = [name for name in contract_of(plant.Kinds).members if name.startswith("echo_")]
-_SLOTS: Final = {"__init__": _fill, "add_one": _add_one, **dict.fromkeys(_ECHOES, _echo)}
+_SLOTS: Final = {"add_one": _add_one, **dict.fromkeys(_ECHOES, _echo)}
 Kinds: Final = cast("type[plant.Kinds]", type("Kinds", (plant.Kinds,), {**_SLOTS, "__module__": __name__}))

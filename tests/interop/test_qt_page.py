@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -43,10 +43,11 @@ def page(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def hosting(page: Path, url: str, *command: str) -> Iterator[None]:
-    settings = {"cwd": page, "env": environment(page)}
-    with subprocess.Popen((*command, url), stdout=subprocess.PIPE, text=True, **settings) as host:  # type: ignore[call-overload]
+def hosting(page: Path, url: str, *command: str) -> Generator[None]:
+    words = (*command, url)
+    with subprocess.Popen(words, cwd=page, env=environment(page), stdout=subprocess.PIPE, text=True) as host:
         try:
+            assert host.stdout is not None
             assert host.stdout.readline() == "ready\n"
             yield
         finally:

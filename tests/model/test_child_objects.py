@@ -272,6 +272,13 @@ def test_a_description_survives_with_its_children() -> None:
     assert hall.other is None
 
 
+def test_a_child_of_any_class_stays_one() -> None:
+    cls: Any = type("Any", (Object,), {"__annotations__": {"it": Property[Object | None]}, "it": prop(None)})
+    told = describe(contract_of(cls))
+    assert json.loads(told)["members"][0]["parameters"][0]["type"] == {"optional": {"object": ""}}
+    assert read_description(told).members["it"].type == OptionalOf(ObjectOf(Object))
+
+
 def in_json(**objects: Any) -> bytes:
     members = [held("inner", name) for name in objects]
     for place, member in enumerate(members):

@@ -411,6 +411,19 @@ class Derived(Base):
         return "two"
 
 
+def test_a_subclass_that_declares_nothing_has_the_contract_of_its_base() -> None:
+    class Filled(Base):
+        """How it is done here."""
+
+        async def one(self) -> None: ...
+
+    class Again(Filled): ...
+
+    assert contract_of(Filled) is contract_of(Again) is contract_of(Base)
+    assert contract_of(Base).name == "Base"
+    assert contract_of(Derived).name == "Derived"
+
+
 def test_a_subclass_inherits_members_and_overrides_slots_with_and_without_decorator() -> None:
     base, derived = contract_of(Base), contract_of(Derived)
     assert list(derived.members) == ["level", "one", "two", "more"]

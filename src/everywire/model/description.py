@@ -20,6 +20,7 @@ from everywire.model.annotations import bounded
 from everywire.model.building import empty_class, fill_class
 from everywire.model.contract import MISSING, Contract, Kind, Member, Parameter
 from everywire.model.names import is_public
+from everywire.model.objects import Object
 from everywire.model.plain import from_plain, to_plain
 from everywire.model.reading import check_objects, contract_of, named_types, with_children
 from everywire.model.types import (
@@ -93,7 +94,8 @@ def describe(contract: Contract) -> bytes:
         for member in described.members.values():
             for node in named_types(member):
                 types[node.name] = _describe_named(node)
-            if member.kind is Kind.PROPERTY and (child := child_type(member.type)) is not None:
+            child = child_type(member.type) if member.kind is Kind.PROPERTY else None
+            if child is not None and _name_of_class(child):
                 objects[child.name] = _describe_class(contract_of(child.cls))
     found = {"name": contract.name, "doc": contract.doc, "types": types, "members": _describe_members(contract)}
     return msgspec.json.encode({**found, "objects": objects} if objects else found)
@@ -221,11 +223,16 @@ def describe_type(node: Type) -> Any:
         case EnumType():
             return {"enum": node.name}
         case ObjectOf():
-            return {"object": node.name}
+            return {"object": _name_of_class(node)}
         case AnyType():  # also those by which a wire remembers what the other side calls it
             return "any"
         case _:
             return _NAMES[node]
+
+
+def _name_of_class(node: ObjectOf) -> str:
+    """Return the name of a class of children; none where any object will do."""
+    return "" if node.cls is Object else node.name
 
 
 def _describe_named(node: StructOf | EnumType) -> dict[str, Any]:
@@ -328,6 +335,8 @@ def _read_compound(key: str, inner: Any, types: Named, depth: int) -> Type | Non
         if key == "tuple" or (key == "array" and len(nodes) == 1):
             return TupleOf(nodes, variadic=key == "array")
         return DictOf(*nodes) if key == "dict" and len(nodes) == 2 else None
+    if (key, inner) == ("object", ""):
+        return ObjectOf(Object)
     if (kind := _KINDS.get(key)) is not None and isinstance(inner, str):
         named = types.get(inner)
         return named if isinstance(named, kind) else None

@@ -89,11 +89,8 @@ def _implemented(cls: type[Object]) -> type[Object] | None:
 
     Whoever compares classes by name or digest, as replicas that repc has compiled do, would take it for another.
     """
-    for base in cls.__bases__:
-        if base is not Object and issubclass(base, Object):
-            if base.__everywire_declared__ == cls.__everywire_declared__:
-                return base
-    return None
+    bases = [base for base in cls.__bases__ if issubclass(base, Object) and base is not Object]
+    return next((base for base in bases if base.__everywire_declared__ == cls.__everywire_declared__), None)
 
 
 def _check_forgotten(cls: type[Object]) -> None:

@@ -137,7 +137,7 @@ class ReplicaLink:
             if link is not None:
                 link.close()
             link = self.children[member] = ChildLink(self, name, cls)
-        link.rename(name)
+        link.name = name
         return link
 
     def child_lost(self, member: str, reason: Exception) -> None:
@@ -189,6 +189,8 @@ class ReplicaLink:
         self.gap += signals
         if self.instance is not None:
             self.instance._missed()
+        for link in self.children.values():
+            link.missed(signals)
 
     def become(self, state: ReplicaState, error: Exception | None = None) -> None:
         """Change the state and tell about it."""
@@ -330,12 +332,6 @@ class ChildLink(ReplicaLink):
     def mend(self) -> None:
         """Give the link of the parent the time to come back."""
         self.parent.mend()
-
-    def rename(self, name: str) -> None:
-        """Stand for the object that the wire calls *name*; calls of another one have failed."""
-        if name != self.name and self.channel is not None:
-            self.channel.detach(Fault(Code.UNAVAILABLE, f"{self.name} is gone"))
-        self.name = name
 
     def close(self) -> None:
         """End the replica: with its parent, or because another child has taken its place."""

@@ -7,7 +7,15 @@ import logging
 import random
 from typing import Final
 
-from everywire.errors import EverywireError, Fault, LinkError, RemoteProtocolError, SignatureMismatch, TokenError
+from everywire.errors import (
+    EverywireError,
+    Fault,
+    LinkError,
+    ModelError,
+    RemoteProtocolError,
+    SignatureMismatch,
+    TokenError,
+)
 from everywire.runtime.node import Node
 from everywire.runtime.replica import ReplicaLink, ReplicaState
 from everywire.runtime.rhythm import FAR, LOCKED_OUT, NEAR, is_locked_out, is_near, pause
@@ -40,7 +48,9 @@ class Supervisor:
             valid = False
             try:
                 valid = await self._live_once()
-            except (LinkError, RemoteProtocolError, Fault, TokenError) as error:
+            except (LinkError, RemoteProtocolError, Fault, TokenError, ModelError) as error:
+                if isinstance(error, ModelError) and not self._replica.was_valid:
+                    raise  # else the host came back as nothing that can be used, and may come back again
                 self._lost(error)
                 never_valid = self._replica.state is not ReplicaState.SUSPECT
                 hopeless = never_valid and is_locked_out(error) and not self._endless

@@ -15,7 +15,7 @@ from everywire.errors import Code, EverywireError, Fault
 from everywire.model import MISSING
 from everywire.model.state import Disconnect, report, without
 from everywire.runtime.replica import link_of
-from everywire.tables.cache import PAGE, Span, TableCache
+from everywire.tables.cache import MOST_HEADERS, PAGE, Span, TableCache
 from everywire.tables.shapes import RowShape, shape_of
 from everywire.tables.words import Orientation, Path, TableRow, TableSize
 
@@ -34,6 +34,8 @@ IDLE_ROUNDS: Final = 3
 """Of these, those whose answers brought nothing of use."""
 
 Arrival = Callable[[Path, int, int], object]
+_Failures = dict[tuple[Path, tuple[int, ...]], EverywireError]
+"""By what was wanted: why it could not be asked for."""
 
 log: Final = logging.getLogger("everywire.tables")
 
@@ -65,7 +67,7 @@ class TableView(Generic[R]):
         self._asked: dict[Any, _Asked | Path] = {}
         """By call: what was asked for; of a size only the parent."""
         self._wanted: dict[tuple[Path, tuple[int, ...]], list[Span]] = {}
-        self._flushed: asyncio.Future[None] | None = None
+        self._flushed: asyncio.Future[_Failures] | None = None
         self._arrivals: tuple[Arrival, ...] = ()
         self._shape: tuple[Any, Any, RowShape] | None = None
         self._prefetching = False
@@ -110,7 +112,7 @@ class TableView(Generic[R]):
                 return size
             call = next((call for call, asked in self._asked.items() if asked == parent and not call.done()), None)
             if call is None:
-                call = self._table.size_of(parent)
+                call = _shared(self._table.size_of(parent))
                 self._asked[call] = parent
             await _answer(call)
         raise _restless()
@@ -139,6 +141,8 @@ class TableView(Generic[R]):
         if last is None:
             size = await self.expand(())
             last = (size.columns if orientation is Orientation.HORIZONTAL else size.rows) - 1
+        if last - first >= MOST_HEADERS:
+            raise Fault(Code.OUT_OF_RANGE, f"{last - first + 1} headers at once; ask for {MOST_HEADERS} at most")
         found = [self.cache.header(n, orientation, role) for n in range(first, last + 1)]
         if any(value is MISSING for value in found):
             found = list(await self._table.headers(orientation, first, last, (role,)))
@@ -211,13 +215,13 @@ class TableView(Generic[R]):
                 await call
             return
         flushed = self._ask_soon(parent, span, roles)
-        if flushed is not None:
-            await _shielded(flushed)
+        if flushed is not None and (error := (await _shielded(flushed)).get((parent, roles))):
+            raise error
         wanted, asked = frozenset(roles), [found for found in self._asked.values() if isinstance(found, _Asked)]
         for call in [found.call for found in asked if found.covers(parent, span, wanted)]:
             await _answer(call)
 
-    def _ask_soon(self, parent: Path, span: Span, roles: tuple[int, ...]) -> asyncio.Future[None] | None:
+    def _ask_soon(self, parent: Path, span: Span, roles: tuple[int, ...]) -> asyncio.Future[_Failures] | None:
         """Ask at the end of this turn, with what others want; without a loop nothing is asked ahead."""
         loop = _loop()
         if loop is None:
@@ -228,13 +232,17 @@ class TableView(Generic[R]):
             loop.call_soon(self._flush, self._flushed)
         return self._flushed
 
-    def _flush(self, flushed: asyncio.Future[None]) -> None:
+    def _flush(self, flushed: asyncio.Future[_Failures]) -> None:
         wanted, self._wanted = self._wanted, {}
+        failures: _Failures = {}
         for (parent, roles), spans in wanted.items():
-            for span in _united(spans):
-                self._send(parent, span, roles)
+            try:
+                for span in _united(spans):
+                    self._send(parent, span, roles)
+            except EverywireError as error:  # too much waits already, or it is no number: whoever wants that is told
+                failures[parent, roles] = error
         if not flushed.done():
-            flushed.set_result(None)
+            flushed.set_result(failures)
 
     def _send(self, parent: Path, span: Span, roles: tuple[int, ...]) -> list[Any]:
         """Send requests for what is neither known nor on its way; return their calls."""
@@ -242,7 +250,7 @@ class TableView(Generic[R]):
         wanted = frozenset(roles)
         for unknown in self.cache.missing(parent, span.first, span.last, roles):
             for part in _less(unknown, [a.span for a in self._on_their_way() if a.covers(parent, unknown, wanted)]):
-                call = self._table.cells(parent, part.first, part.last, roles)
+                call = _shared(self._table.cells(parent, part.first, part.last, roles))
                 self._asked[call] = _Asked(call, parent, part, roles)
                 self.requests += 1
                 calls.append(call)
@@ -326,6 +334,18 @@ def _loop() -> asyncio.AbstractEventLoop | None:
 def _shielded(awaitable: Any) -> Any:
     """Return what can be waited for without ending it for others: who gives up gives up alone."""
     return sys.modules["asyncio"].shield(awaitable)
+
+
+def _shared(call: Any) -> Any:
+    """Return *call*, whose failure is no news: whoever still wants the answer is told, and there may be nobody."""
+    if _loop() is not None:
+        call.add_done_callback(_seen)
+    return call
+
+
+def _seen(call: asyncio.Future[Any]) -> None:
+    if not call.cancelled():
+        call.exception()
 
 
 async def _answer(call: Any) -> Any:

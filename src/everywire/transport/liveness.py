@@ -18,8 +18,11 @@ from everywire.transport.shapes import Connection
 
 UNANSWERED: Final = 20.0
 """Seconds without an answer of the peer's system after which it is suspected."""
+TRIES: Final = 2
+"""Retransmissions, or probes of who takes nothing, without an answer: one may be left out by a limit of rates."""
 LOOK: Final = 5.0
-"""Seconds between two looks; who is suspected at two of them is gone."""
+"""Seconds between two looks; who is suspected at two of them is gone: 30 s after it was, or some minutes when it took
+nothing before, for then the system asks ever more rarely."""
 
 _OVER_TCP: Final = ("tcp", "tls")
 # struct tcp_info of linux/tcp.h: retransmissions and probes without an answer, and ms since the last acknowledgement.
@@ -71,15 +74,19 @@ def _is_silent(connection: Connection) -> bool:
     try:
         with _socket_of(connection) as sock:
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
-        retransmitted, probes, since = _INFO.unpack(info)
+        facts: tuple[int, int, int] = _INFO.unpack(info)
     except (OSError, struct.error):
         return False  # it has just ended
-    return bool(retransmitted or probes) and since >= UNANSWERED * 1000
+    retransmitted, probes, since = facts
+    return max(retransmitted, probes) >= TRIES and since >= UNANSWERED * 1000
 
 
 def _socket_of(connection: Any) -> socket.socket:
     """Return another handle of the socket of a link, to be closed."""
-    link = connection
-    ends = getattr(link, "_ends", None)
-    descriptor = ends.writer if ends is not None else link._transport.get_extra_info("socket").fileno()
+    if hasattr(connection, "_ends"):
+        descriptor: int = connection._ends.writer
+    elif hasattr(connection, "_transport"):
+        descriptor = connection._transport.get_extra_info("socket").fileno()
+    else:
+        raise OSError(f"{type(connection).__name__} has no socket of its own")
     return socket.socket(fileno=os.dup(descriptor))

@@ -45,6 +45,7 @@ def corpus(name: str) -> Rep:
 
 
 # --------------------------------------------------------------------------------------------------------------- laws
+@pytest.mark.timeout(600)
 @given(reps(wild=True))
 def test_what_is_printed_is_read_as_the_same_tree(rep: Rep) -> None:
     assert parse(print_rep(rep)) == rep
@@ -57,11 +58,13 @@ def test_a_printed_file_is_in_its_one_form(file: Path) -> None:
     assert print_rep(parse(print_rep(rep))) == print_rep(rep)
 
 
+@pytest.mark.timeout(600)
 @given(st.text(st.sampled_from('class PODENUMFLAGfoo{}()<>,;=&#/*"\n\t 01x-_:\\é\x00'), max_size=80))
 def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
     check_survives(text)
 
 
+@pytest.mark.timeout(600)
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_with_its_place(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(FILES)).read_text()
@@ -85,6 +88,7 @@ def check_survives(text: str) -> None:
     assert str(wrong).endswith("^")
 
 
+@pytest.mark.timeout(600)
 @given(st.text())
 def test_a_text_in_quotes_comes_back_and_has_nothing_that_repc_stops_at(value: str) -> None:
     value = value.encode("utf-8", "replace").decode()

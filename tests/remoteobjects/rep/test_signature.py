@@ -139,6 +139,7 @@ def test_every_file_can_be_had_for_qt_5(tmp_path_factory: pytest.TempPathFactory
     assert told == signatures(rep, qt5=True), text
 
 
+@pytest.mark.timeout(600)
 @given(reps(qt5=True))
 def test_a_file_that_qt_5_can_read_stays_as_it_is(rep: Rep) -> None:
     assert for_qt5(rep) == rep

@@ -49,7 +49,7 @@ _UNCHANGED: Final = frozenset({type(None), *ATOMS} - {int})
 
 
 def _copy_any(value: Any, depth: int) -> Any:
-    kind = type(value)
+    kind = cast("type[object]", type(value))
     if kind in _UNCHANGED or (kind is int and -(2**63) <= value < 2**64) or isinstance(value, enum.Enum):
         return value
     if depth == 0 and isinstance(value, (list, tuple, dict)):

@@ -262,7 +262,7 @@ class BlockingLink:
 
     def _excused(self) -> bool:
         """Return whether the host has a reason to answer nothing; see `excuses`."""
-        waiting = [waiting for waiting, _ in self._channel.waiting.values()]
+        waiting = [*self._channel.all_waiting()]
         return excuses(waiting, self.limits, extended=self.extended)
 
     def _queue(self) -> Callable[[bytes], None]:

@@ -192,7 +192,7 @@ class ReplicaSession(NodeSession):
 
     def may_be_silent(self) -> bool:
         """Return whether the host has a reason to answer nothing; see `excuses`."""
-        waiting = [waiting for channel in self._channels.values() for waiting, _ in channel.waiting.values()]
+        waiting = [waiting for channel in self._channels.values() for waiting in channel.all_waiting()]
         return excuses(waiting, self.limits, extended=self.extended) or super().may_be_silent()
 
     def careful(self, packet: Packet) -> Any:
@@ -405,7 +405,7 @@ class _Remote:
 
 def _channel_of(replica: ReplicaLink, loop: asyncio.AbstractEventLoop, kind: type[Channel]) -> Channel:
     """Return the channel of a replica, which outlives its connections."""
-    channel = getattr(replica, "channel", None)
+    channel: Any = getattr(replica, "channel", None)
     if type(channel) is not kind:
 
         def failed(fault: Fault) -> PendingCall[Any]:
@@ -413,6 +413,5 @@ def _channel_of(replica: ReplicaLink, loop: asyncio.AbstractEventLoop, kind: typ
             call.set_exception(fault)
             return call
 
-        channel = kind(replica, failed, PendingCall)
-        replica.channel = channel
-    return channel
+        replica.channel = channel = kind(replica, failed, PendingCall)
+    return channel  # type: ignore[no-any-return]

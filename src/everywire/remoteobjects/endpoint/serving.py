@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 from everywire.remoteobjects.codec import (
     QTRO_2_0,
@@ -17,6 +17,7 @@ from everywire.remoteobjects.wire.hosting import Hosted, host
 from everywire.runtime.node import Node, Publication
 from everywire.runtime.outbox import Turn
 from everywire.transport import Address, Listener, accept
+from everywire.transport.liveness import Patience
 
 
 class HostServer:
@@ -32,7 +33,10 @@ class HostServer:
         self.types: dict[str, Any] = {}
         """The structs and enums of all objects, by C++ name."""
         self.sessions: dict[HostSession, None] = {}  # oldest first
-        self.at_end_of_turn = Turn(asyncio.get_running_loop().call_soon).call_soon
+        loop = asyncio.get_running_loop()
+        self.at_end_of_turn = Turn(loop.call_soon).call_soon
+        self.patience = Patience(loop.call_later)
+        """With nodes that take nothing: Qt's do not survive being cut in the midst of a frame."""
         self._insecure = insecure
         self.dynamic_only = dynamic_only
         self._listener: Listener | None = None

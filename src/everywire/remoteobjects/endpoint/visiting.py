@@ -15,6 +15,7 @@ from everywire.remoteobjects.codec import (
     Dialect,
     Invoke,
     InvokeReply,
+    ObjectInfo,
     ObjectList,
     Packet,
     PacketId,
@@ -54,6 +55,7 @@ class HostSession(InboundLink):
         "_engine",
         "_exact",
         "_extension",
+        "_forgetful",
         "_gone",
         "_hidden",
         "_server",
@@ -68,6 +70,8 @@ class HostSession(InboundLink):
         """The objects that the caller might not see when it was last looked at."""
         self._dynamic = self._exact = _NOTHING
         """The objects that it has by their definitions, and those of replicas generated from a .rep."""
+        self._forgetful = _NOTHING
+        """The objects of which it has thrown away a dynamic replica, and so their children and memos."""
         self.extended = False
         """Whether the peer is everywire too."""
         self._extension = HostExtension(self)
@@ -100,6 +104,7 @@ class HostSession(InboundLink):
             connection.abort()
             return
         self._server.sessions[self] = None
+        self._server.patience.add(connection)
         self.greet()
 
     @property
@@ -152,6 +157,7 @@ class HostSession(InboundLink):
         log.debug("lost %s: %s", self.caller, error)
         self.close()
         self._server.sessions.pop(self, None)
+        self._server.patience.remove(self._connection)
         for name in self.attached:
             hosted = self._server.hosted.get(name)
             if hosted is not None:
@@ -162,9 +168,9 @@ class HostSession(InboundLink):
     # What the server calls.
 
     def announce(self, hosted: Hosted) -> None:
-        """Tell about a new object."""
+        """Tell about a new object, or one that the caller may see from now on."""
         if self._exact:
-            self._engine.routes.update(hosted.routes(dynamic=True))
+            self._engine.routes.update(hosted.routes(dynamic=hosted.name not in self._exact))
         if not self._sees(hosted):
             self._hidden |= {hosted.name}
             return
@@ -180,6 +186,8 @@ class HostSession(InboundLink):
         self._take_back(hosted, listed=hosted.name not in self._hidden and self._sees(hosted))
         self._hidden -= {hosted.name}
         self.forget(hosted.doors)
+        if hosted.name in self._exact:
+            self._keep_exact(self._exact - {hosted.name})
 
     def child_shown(self, child: Hosted, root: Hosted) -> None:
         """A child object of the published *root* can be called from now on."""
@@ -237,7 +245,7 @@ class HostSession(InboundLink):
         if kind is AddObject:
             self._attach(event)
         elif kind is RemoveObject:
-            self._detach(event.name)
+            self._released(event.name)
         elif kind is Ping:
             self._pong(event.name)
         elif kind is Refused:
@@ -319,7 +327,19 @@ class HostSession(InboundLink):
             self.attached = (*self.attached, hosted.name)
         dynamic = packet.dynamic or hosted.name in self._dynamic or self._server.dynamic_only
         self._listen_as(hosted, dynamic=dynamic)
+        if hosted.name in self._forgetful:
+            self._sweep_remains(hosted)
         self.outbox.put(hosted.join(self, dynamic=dynamic, anew=packet.dynamic))
+
+    def _sweep_remains(self, hosted: Hosted) -> None:
+        """Have a node of Qt forget what is left of children: it finds that when it gets them again, and crashes.
+
+        Of the names in a list of objects it forgets those of which it has no replica any more.
+        """
+        self._forgetful -= {hosted.name}
+        children = (ObjectInfo(name, "") for name in self._server.nursery.names_of(hosted))
+        if remains := (*entry(hosted.memo), *children):
+            self.put(ObjectList(remains))
 
     def _remember(self, name: str, packet: AddObject) -> None:
         """Take note of a node that has the definition of the object *name*, or has just got it."""
@@ -334,10 +354,17 @@ class HostSession(InboundLink):
             self._dynamic |= {hosted.name}
         if dynamic == (hosted.name not in self._exact):
             return
-        if not self._exact:
+        self._keep_exact(self._exact ^ {hosted.name})
+        if self._exact:
+            self._engine.routes.update(hosted.routes(dynamic=dynamic))
+
+    def _keep_exact(self, names: frozenset[str]) -> None:
+        """Note which objects are those of replicas generated from a .rep; only a link that has some has own routes."""
+        if not names:
+            self._engine.routes = self._server.routes
+        elif not self._exact:
             self._engine.routes = dict(self._engine.routes)
-        self._exact ^= {hosted.name}
-        self._engine.routes.update(hosted.routes(dynamic=dynamic))
+        self._exact = names or _NOTHING
 
     def _take_back(self, hosted: Hosted, *, listed: bool) -> None:
         """Tell that an object is gone: a peer of Qt when it uses it, one of everywire also when it knows of it."""
@@ -355,6 +382,13 @@ class HostSession(InboundLink):
         self.attached = tuple(attached for attached in self.attached if attached != name)
         if hosted is not None:
             hosted.leave(self)
+
+    def _released(self, name: str) -> None:
+        """The node has no replica of that name any more; its next one may be of the other kind."""
+        self._detach(name)
+        if name in self._dynamic:
+            self._dynamic -= {name}
+            self._forgetful |= {name}
 
     def _pong(self, name: str) -> None:
         if name == HELLO:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _KINDS: Final[dict[int, str]] = {ReferenceKind.CLASS: "an object without rows", ReferenceKind.MODEL: "an item model"}
 
+MOST_INNER_MEMBERS: Final = 16_384
+"""Of all children of one object: a host's few bytes for a member are thousands here."""
 MOST_CLASSES: Final = 256
 """Classes of children that are remembered for one object."""
 BUILT: Final = empty_class.__module__
@@ -166,7 +168,7 @@ class Brood:
         )
         values = values_in(raw, link.engine.dialect, {**link.engine.types, **types})
         cls = None if node.cls is Object or (node.cls.__module__ == BUILT and described is None) else node.cls
-        child = self._link_of(link, member, raw.name, cls)
+        child = self._link_of(link, member, raw.name, cls, len(contract.members))
         if types:
             link.learn(f"{raw.type_name} of {self._root.replica.name}", types)
         try:
@@ -175,7 +177,7 @@ class Brood:
             if known is not child or cls is not None:
                 raise
             replica.children.pop(member.name).close()  # of no certain class, and now of another
-            child = self._link_of(link, member, raw.name, cls)
+            child = self._link_of(link, member, raw.name, cls, len(contract.members))
             self._bind(link, child, (contract, layout), values)
         return child.instance  # type: ignore[no-any-return]
 
@@ -189,16 +191,20 @@ class Brood:
         self._bind(link, child, (Contract(""), Layout()), values, is_model=True)
         return child.instance  # type: ignore[no-any-return]
 
-    def _link_of(self, link: Link, member: Member, name: str, cls: type[Object] | None) -> ChildLink:
-        """Return the link of the child, the same as before where it can be."""
+    def _link_of(self, link: Link, member: Member, name: str, cls: type[Object] | None, size: int = 0) -> ChildLink:
+        """Return the link of the child, which has *size* members, the same as before where it can be."""
         replica = self._channel.replica
         known = replica.children.get(member.name)
         if known is None or cls not in (None, known.cls):
             if self._depth >= MOST_NESTED:
                 raise ModelError(f"children of children more than {MOST_NESTED} deep")
-            most = link.limits.children
-            if _count(self._root.replica) >= most:
+            most, (count, members) = link.limits.children, _weigh(self._root.replica)
+            if count >= most:
                 raise ModelError(f"more than {most} child objects, all the way down: see Limits.children")
+            if members + size > MOST_INNER_MEMBERS:
+                raise ModelError(f"child objects with more than {MOST_INNER_MEMBERS} members together")
+        if known is not None and known.name != name and known.channel is not None:
+            known.channel.detach(_gone(known))  # answers come under the name that was called
         return replica.child(member.name, name, cls)
 
     def _bind(
@@ -246,9 +252,15 @@ class Brood:
         return brood._channel
 
 
-def _count(replica: ReplicaLink) -> int:
-    return sum(1 + _count(child) for child in replica.children.values())
+def _weigh(replica: ReplicaLink) -> tuple[int, int]:
+    """Return how many children there are, all the way down, and how many members they have together."""
+    count = members = 0
+    for child in replica.children.values():
+        inner, theirs = _weigh(child)
+        own = 0 if child.cls is None else len(contract_of(child.cls).members)
+        count, members = count + 1 + inner, members + own + theirs
+    return count, members
 
 
 def _gone(child: ChildLink) -> Fault:
-    return Fault(Code.UNAVAILABLE, f"{child.name} cannot be used")
+    return Fault(Code.UNAVAILABLE, f"{child.name} is gone")

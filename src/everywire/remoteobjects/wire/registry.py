@@ -133,7 +133,7 @@ class HostedRegistry:
             registry.remote_object_removed.connect(self._teller(REMOVED)),
         ]
 
-    memo: Final = ""
+    memo: str = ""
 
     @property
     def info(self) -> ObjectInfo:

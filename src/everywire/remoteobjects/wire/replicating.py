@@ -6,7 +6,7 @@ started again may count its members differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -205,6 +205,13 @@ class Channel:
             if candidate is call:
                 self.give_up(serial)
                 return
+
+    def all_waiting(self) -> Iterator[Waiting]:
+        """Yield what the calls without a reply wait for, those of children too."""
+        yield from (waiting for waiting, _ in self.waiting.values())
+        for link in self.replica.children.values():
+            if link.channel is not None:
+                yield from link.channel.all_waiting()
 
     def give_up(self, token: int) -> None:
         """Forget the call *token*, its serial, and ask the host to stop it."""

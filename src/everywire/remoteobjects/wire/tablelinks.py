@@ -33,6 +33,8 @@ from everywire.remoteobjects.wire.tablereading import (
     numbered,
     path_in,
     reply_decoder,
+    role_names_in,
+    roles_in,
     route_to,
     rows_decoder,
     rows_in,
@@ -85,8 +87,12 @@ class TableChannel(Channel):
         """Bind to *link*, and ask for the size; the replica is valid when that is known."""
         cls: Any = self.replica.cls
         if Table not in cls.__mro__:
-            what = (f"the host has a model, and {cls.__name__} is no Table",)
-            raise SignatureMismatch(f"{self.replica.name} at {self.replica.url}:", what)
+            raise self._mismatch(f"the host has a model, and {cls.__name__} is no Table")
+        try:
+            self._available = roles_in(values[TableProperty.AVAILABLE_ROLES] if values else ())
+            self._names = role_names_in(values[TableProperty.ROLE_NAMES] if len(values) > 1 else {})
+        except ModelError as error:
+            raise self._mismatch(str(error)) from error
         contract = contract_of(cls)
         instance: Object = self.replica.create(contract, build_class)
         self._written = Written(link.engine.dialect)
@@ -94,8 +100,6 @@ class TableChannel(Channel):
         self._bind_slots(instance, contract)
         self._bind_news(link)
         self._route(link, reply_head(self.replica.name, link.engine.dialect), self.waiting)
-        self._take_available(values[TableProperty.AVAILABLE_ROLES] if values else ())
-        self._take_names(values[TableProperty.ROLE_NAMES] if len(values) > 1 else {})
         self._survey(self._begin)
         return instance
 
@@ -372,12 +376,11 @@ class TableChannel(Channel):
             self._set("current", self._current)
 
     def _take_available(self, roles: Any) -> None:
-        self._available = tuple(integer(role) for role in roles)
+        self._available = roles_in(roles)
         self._take_roles()
 
     def _take_names(self, names: Any) -> None:
-        found: Mapping[Any, Any] = cast("Any", names) if isinstance(names, dict) else {}
-        self._names = {integer(role): bytes(name).decode(errors="replace") for role, name in found.items()}
+        self._names = role_names_in(names)
         self._take_roles()
 
     def _take_roles(self) -> None:
@@ -391,6 +394,9 @@ class TableChannel(Channel):
         return cast("dict[int, str]", known) if known == roles else roles
 
     # Private.
+
+    def _mismatch(self, problem: str) -> SignatureMismatch:
+        return SignatureMismatch(f"{self.replica.name} at {self.replica.url}:", (problem,))
 
     @property
     def _table(self) -> Table[Any]:

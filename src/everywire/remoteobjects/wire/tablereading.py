@@ -251,3 +251,18 @@ def integer(value: Any) -> int:
     if type(value) is not int:
         raise ModelError(f"a signal of a model with a {type(value).__name__} where a number belongs")
     return value
+
+
+def roles_in(raw: Any) -> tuple[int, ...]:
+    """Return the roles that a model has."""
+    if not isinstance(raw, (tuple, list)):
+        raise ModelError("the model does not say which roles it has")
+    return tuple(integer(role) for role in cast("Sequence[Any]", raw))
+
+
+def role_names_in(raw: Any) -> dict[int, str]:
+    """Return the names of roles; there may be none."""
+    found = cast("dict[Any, Any]", raw) if isinstance(raw, dict) else {}
+    if not all(isinstance(name, bytes) for name in found.values()):
+        raise ModelError("the model has a role whose name is no text")
+    return {integer(role): name.decode(errors="replace") for role, name in found.items()}

@@ -59,7 +59,7 @@ class HostedTable:
         self._written = written_in(dialect)
         self._disconnects = [*self._listen()]
 
-    memo: Final = ""
+    memo: str = ""
 
     @property
     def info(self) -> ObjectInfo:
