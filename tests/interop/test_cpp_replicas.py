@@ -12,27 +12,12 @@ import pytest
 from everywire import Node, Object, Property, i32, prop, slot
 from everywire.remoteobjects.codec import QTRO_1_3, QTRO_2_0, Pong
 from everywire.tables import Table
-from tests.interop import modern, sources
+from tests.interop import modern, sources, spelling
 from tests.interop.cpp_programs import cpp_host, cpp_node
 from tests.interop.matrix import CPP, QT5, QT6, Feature, Role, nothing, qt_cannot, shows
 from tests.interop.plant import Mode, Paint, Reading, Shade, Spot
 from tests.interop.recorder import recorded
-from tests.interop.spelling import (
-    CBOR,
-    CONTAINERS,
-    DOCUMENTS,
-    GEOMETRY,
-    MOMENTS,
-    NUMBERS,
-    TIMES,
-    VARIANTS,
-    Spelt,
-    spelt_paint,
-    spelt_places,
-    spelt_reading,
-    spelt_spot,
-    spelt_spots,
-)
+from tests.interop.spelling import Spelt, spelt_paint, spelt_places, spelt_reading, spelt_spot, spelt_spots
 from tests.programs import Program, ProgramDied
 
 pytestmark = [pytest.mark.interop, pytest.mark.cpp]
@@ -40,13 +25,13 @@ pytestmark = [pytest.mark.interop, pytest.mark.cpp]
 Address = Callable[[str], str]
 REPLICA: Final = Role.REPLICA
 GROUPS: Final = {
-    Feature.NUMBERS: NUMBERS,
-    Feature.TIMES: TIMES,
-    Feature.GEOMETRY: GEOMETRY,
-    Feature.DOCUMENTS: DOCUMENTS,
-    Feature.CBOR: CBOR,
-    Feature.VARIANTS: VARIANTS,
-    Feature.CONTAINERS: CONTAINERS,
+    Feature.NUMBERS: spelling.NUMBERS,
+    Feature.TIMES: spelling.TIMES,
+    Feature.GEOMETRY: spelling.GEOMETRY,
+    Feature.DOCUMENTS: spelling.DOCUMENTS,
+    Feature.CBOR: spelling.CBOR,
+    Feature.VARIANTS: spelling.VARIANTS,
+    Feature.CONTAINERS: spelling.CONTAINERS,
 }
 TRANSPORTS: Final = [(QT6, "local"), (QT6, "tcp"), (QT6, "localabstract"), (QT5, "local"), (QT5, "tcp")]
 """Qt 5 knows no localabstract."""
@@ -184,7 +169,7 @@ async def test_a_slot_of_ours_returns_to_qt_what_it_is_given(
 async def test_moments_of_every_spec_go_both_ways(peer: str, address: Address) -> None:
     kinds = sources.Kinds()
     async with used(peer, address("local"), Kinds=kinds) as (_, qt):
-        for value, spelt in MOMENTS:
+        for value, spelt in spelling.MOMENTS:
             await qt.ask("call", name="Kinds", slot="pushMoment", arguments=[spelt])
             assert await result(qt, "Kinds", "echoMoment", spelt) == spelt
             assert kinds.moment == value

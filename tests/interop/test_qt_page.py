@@ -37,7 +37,8 @@ def block(language: str, beginning: str) -> str:
 def page(tmp_path: Path) -> Path:
     """A folder with the programs in Python, and the .rep file."""
     found = programs(PAGE, tmp_path)
-    assert found == {"room.py", *OURS.values(), *PYSIDE.values(), "qt_dynamic.py", "dynamic.py"}
+    others = {"room.py", "dynamic.py", "qt_dynamic.py", "table.py", "qt_table.py"}
+    assert found == {*OURS.values(), *PYSIDE.values(), *others}
     (tmp_path / "room.rep").write_text(block("rep", "// One room"), encoding="utf-8")
     return tmp_path
 
@@ -87,6 +88,12 @@ def test_without_a_class_it_is_the_same(page: Path, host: dict[str, str]) -> Non
     with hosting(page, url, *python(page, host["host"])):
         assert said(page, url, *python(page, "qt_dynamic.py")) == ["21.0 300"]
         assert said(page, url, *python(page, "dynamic.py")) == ["21.0 300"]
+
+
+def test_a_qt_program_finds_a_table_by_its_name(page: Path) -> None:
+    url = f"local:{page}/names"
+    with hosting(page, url, *python(page, "table.py")):
+        assert said(page, url, *python(page, "qt_table.py")) == ["wall 20.5", "roof 31.0"]
 
 
 @pytest.mark.cpp

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import pytest
 
-from everywire import ModelError, Node, Object, Property, connect, i32, prop, signal, slot, u8
+from everywire import ModelError, Node, Object, Policy, Property, Role, connect, i32, prop, signal, slot, u8
 from everywire.codec.qdatastream import Point, TypeId
 from everywire.model import contract_of
 from everywire.remoteobjects import CONSTANT, READWRITE, CppType, RemoteObjects, cpp_enum, open_session
@@ -29,6 +29,7 @@ from everywire.remoteobjects.codec import (
     ObjectList,
     ObjectReference,
     Packet,
+    PacketId,
     PropertyChange,
     RemoveObject,
     Typed,
@@ -39,7 +40,7 @@ from everywire.remoteobjects.codec import (
 from everywire.remoteobjects.rep.signature import signature_of
 from everywire.remoteobjects.wire.hosting import HostedObject
 from everywire.remoteobjects.wire.layout import definition_of, layout_of
-from tests.remoteobjects.peers import hosting, raw_node
+from tests.remoteobjects.peers import RawPeer, hosting, raw_node
 from tests.remoteobjects.samples import Listener, published
 
 DIALECTS: Final = pytest.mark.parametrize("dialect", [QTRO_2_0, QTRO_1_3, QTRO_1_2], ids=lambda d: d.protocol)
@@ -269,3 +270,74 @@ async def test_between_our_own_the_class_is_the_same_whatever_the_dialect(dialec
             assert await Camera.home.push(camera, "file:/x") == "file:/x"
             source.serial = "B-1"
             assert await Camera.serial.wait_for(camera, lambda serial: serial == "B-1")
+
+
+def is_exact(reply: bytes) -> bool:
+    return b"QList<Spot>" in reply
+
+
+async def shifted(peer: RawPeer) -> bytes:
+    """The reply to a call of `shift`, as it came."""
+    spots = Typed("QList<Spot>", [{"x": 1, "label": "a"}])
+    index = layout_of(contract_of(Camera)).slots["shift"]
+    await peer.send(frame(Invoke("camera", CallKind.METHOD, index, (spots, 2), 5, -1), QTRO_2_0))
+    while True:
+        body = await peer.body()
+        if body.startswith(PacketId.INVOKE_REPLY.to_bytes(2, "little")):
+            return body
+
+
+async def joined(peer: RawPeer, *, anew: bool) -> None:
+    await peer.send(AddObject("camera", anew))
+    await peer.find(InitDynamic if anew else Init)
+
+
+async def test_results_are_exact_for_who_attaches_again_to_what_was_published_anew(tmp_path: Path) -> None:
+    async with hosting(tmp_path, camera=Camera()) as (node, url), raw_node(url) as peer:
+        peer.types = TYPES
+        await joined(peer, anew=False)
+        assert is_exact(await shifted(peer))
+        node.withdraw("camera")
+        node.publish(Camera(), "camera")
+        await peer.find(ObjectList)
+        await joined(peer, anew=False)
+        assert is_exact(await shifted(peer))
+
+
+async def test_results_are_exact_for_who_was_shut_out_meanwhile(tmp_path: Path) -> None:
+    role = [Role.OPERATOR]
+    policy = Policy(role=lambda _: role[0])
+    async with hosting(tmp_path, policy=policy, camera=Camera()) as (_, url), raw_node(url) as peer:
+        peer.types = TYPES
+        await joined(peer, anew=False)
+        for now in (Role.STRANGER, Role.OPERATOR):
+            role[0] = now
+            policy.forget()
+        await peer.find(RemoveObject)
+        await peer.find(ObjectList)
+        await joined(peer, anew=False)
+        assert is_exact(await shifted(peer))
+
+
+async def test_a_link_that_has_both_forms_in_turn_gets_what_each_expects(tmp_path: Path) -> None:
+    async with hosting(tmp_path, camera=Camera()) as (_, url), raw_node(url) as peer:
+        peer.types = TYPES
+        for _ in range(3):
+            await joined(peer, anew=True)
+            assert not is_exact(await shifted(peer))
+            await peer.send(RemoveObject("camera"))
+            await joined(peer, anew=False)
+            assert is_exact(await shifted(peer))
+
+
+async def test_a_link_that_had_a_static_replica_reaches_what_is_published_later(tmp_path: Path) -> None:
+    async with hosting(tmp_path, camera=Camera()) as (node, url), raw_node(url) as peer:
+        peer.types = TYPES
+        await joined(peer, anew=False)
+        await joined(peer, anew=True)
+        node.publish(Camera(), "other")
+        await peer.find(ObjectList)
+        zoom = layout_of(contract_of(Camera)).properties["zoom"]
+        await peer.send(Invoke("other", CallKind.WRITE_PROPERTY, zoom, (7,), 1, -1))
+        await peer.result(1)
+        assert node.published["other"].object.zoom == 7

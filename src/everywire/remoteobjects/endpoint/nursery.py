@@ -52,9 +52,9 @@ class Nursery:
         found = self._children.get(name)
         return None if found is None else found[0]
 
-    def names_of(self, hosted: Hosted) -> Iterator[str]:
-        """Yield the names of the children of *hosted*, all the way down."""
-        return (name for name, (_, root) in self._children.items() if root is hosted)
+    def children_of(self, hosted: Hosted) -> Iterator[Hosted]:
+        """Yield the children of *hosted*, all the way down."""
+        return (child for child, root in self._children.values() if root is hosted)
 
     def child_name(self, parent: str, prop: str, dialect: Dialect, kind: ReferenceKind) -> str:
         """Return a name for the child that the property *prop* of *parent* holds, which no other object has."""

@@ -15,7 +15,6 @@ from everywire.remoteobjects.codec import (
     Dialect,
     Invoke,
     InvokeReply,
-    ObjectInfo,
     ObjectList,
     Packet,
     PacketId,
@@ -71,7 +70,7 @@ class HostSession(InboundLink):
         self._dynamic = self._exact = _NOTHING
         """The objects that it has by their definitions, and those of replicas generated from a .rep."""
         self._forgetful = _NOTHING
-        """The objects of which it has thrown away a dynamic replica, and so their children and memos."""
+        """The objects whose replicas it has thrown away, and so those of their children and memos."""
         self.extended = False
         """Whether the peer is everywire too."""
         self._extension = HostExtension(self)
@@ -327,7 +326,7 @@ class HostSession(InboundLink):
             self.attached = (*self.attached, hosted.name)
         dynamic = packet.dynamic or hosted.name in self._dynamic or self._server.dynamic_only
         self._listen_as(hosted, dynamic=dynamic)
-        if hosted.name in self._forgetful:
+        if hosted.name in self._forgetful and not self.extended:
             self._sweep_remains(hosted)
         self.outbox.put(hosted.join(self, dynamic=dynamic, anew=packet.dynamic))
 
@@ -337,7 +336,7 @@ class HostSession(InboundLink):
         Of the names in a list of objects it forgets those of which it has no replica any more.
         """
         self._forgetful -= {hosted.name}
-        children = (ObjectInfo(name, "") for name in self._server.nursery.names_of(hosted))
+        children = (child.info for child in self._server.nursery.children_of(hosted))
         if remains := (*entry(hosted.memo), *children):
             self.put(ObjectList(remains))
 
@@ -374,8 +373,8 @@ class HostSession(InboundLink):
             hosted.leave(self)
         if uses or (listed and self.extended):
             self.outbox.put_notice(encode_packet(RemoveObject(hosted.name), self.dialect))
-        for name in (hosted.name, *self._server.nursery.names_of(hosted)):
-            self._extension.withdrawn(name)
+        for shown in (hosted, *self._server.nursery.children_of(hosted)):
+            self._extension.withdrawn(shown.name)
 
     def _detach(self, name: str) -> None:
         hosted = self._server.hosted.get(name)
@@ -385,10 +384,10 @@ class HostSession(InboundLink):
 
     def _released(self, name: str) -> None:
         """The node has no replica of that name any more; its next one may be of the other kind."""
-        self._detach(name)
-        if name in self._dynamic:
-            self._dynamic -= {name}
+        if name in self.attached:
             self._forgetful |= {name}
+        self._detach(name)
+        self._dynamic -= {name}
 
     def _pong(self, name: str) -> None:
         if name == HELLO:
