@@ -125,6 +125,7 @@ class Engine:
         "_need",
         "_out",
         "_sniffed",
+        "_unpackers",
         "dialect",
         "host",
         "max_frame",
@@ -142,8 +143,7 @@ class Engine:
         dialect: Dialect = QTRO_2_0,
     ) -> None:
         self.host = host
-        self.dialect = dialect
-        """A node knows it from the host's handshake on."""
+        self._speak(dialect)
         self.max_frame = max_frame
         self.routes: dict[bytes, Any] = {} if routes is None else routes
         self.types: UserTypes = NO_TYPES
@@ -172,7 +172,7 @@ class Engine:
                     self._begun, self._need = bytearray(data), len(_BIG_ENDIAN)
                 return []
             self._sniffed = True
-            self.dialect = QTRO_1_3 if data.startswith(_BIG_ENDIAN) else QTRO_2_0
+            self._speak(QTRO_1_3 if data.startswith(_BIG_ENDIAN) else QTRO_2_0)
         events: list[Event] = []
         self._late = False
         try:
@@ -201,12 +201,17 @@ class Engine:
         """Queue a packet; hot paths make their frames themselves."""
         self._out += encode_packet(packet, self.dialect)
 
+    def _speak(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        """The host's, which a node knows from the handshake on."""
+        numbers = dialect.numbers
+        self._unpackers = numbers.head.unpack_from, numbers.serial.unpack_from, numbers.size.unpack_from
+
     def _frames(self, data: bytes, events: list[Event]) -> int:
         """Append the events of all whole frames of *data*; return where the first incomplete one starts."""
-        numbers = self.dialect.numbers
         route: Callable[[bytes], Any] = self.routes.get
-        append, unpack, ignored = events.append, numbers.head.unpack_from, IGNORED
-        serial_at, position, total, limit = numbers.serial.unpack_from, 0, len(data), self.max_frame
+        append, ignored, (unpack, serial_at, size_at) = events.append, IGNORED, self._unpackers
+        position, total, limit = 0, len(data), self.max_frame
         # Of the frame before: size and head, how long these are, how long the frame was. Often the next begins alike.
         begin, lead, width, packet_id, found = b"", 0, total + 1, 0, None
         while total - position >= 10:
@@ -256,7 +261,7 @@ class Engine:
                 append(event)
             position = end
         if total - position >= 4:
-            size = numbers.size.unpack_from(data, position)[0]
+            size = size_at(data, position)[0]
             if not _SMALLEST <= size <= limit:
                 raise self._bad_size(data, position, size)
             self._need = size + 4
@@ -286,7 +291,7 @@ class Engine:
         if dialect is None or dialect.order != self.dialect.order:
             known = " and ".join((", ".join((*DIALECTS,)[:-1]), (*DIALECTS,)[-1]))
             raise RemoteProtocolError(f"the host speaks {packet.version[:80]!r}; this node speaks {known}")
-        self.dialect = dialect
+        self._speak(dialect)
         self._greeted = True
 
     def _answer(self, packet: InvokeReply) -> Event:
