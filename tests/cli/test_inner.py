@@ -75,6 +75,15 @@ def test_show_has_the_classes_of_children_once(cli: Cli, mill: str) -> None:
     assert list(json.loads(good(cli("show", mill, "mill", "--json")))["objects"]) == ["Wheel"]
 
 
+def test_show_follows_paths_by_what_is_told_of_the_classes(cli: Cli, mill: str) -> None:
+    shown = good(cli("show", mill, "mill", "wheel.spin", "spare.turns", "label")).splitlines()
+    assert "  wheel.spin(by: i64) -> i64   Turn it." in shown
+    assert "  spare.turns: i64 Hz, writable   How fast." in shown  # also while there is none
+    assert not any("spun" in line for line in shown)
+    assert "Wheel has no property, signal or slot 'spim'" in bad(cli("show", mill, "mill", "wheel.spim"))
+    assert "label holds no object but str" in bad(cli("show", mill, "mill", "label.size"))
+
+
 def test_a_path_that_leads_nowhere_says_why(cli: Cli, mill: str) -> None:
     assert "spare holds no object now, so there is no spare.turns" in bad(cli("get", mill, "mill", "spare.turns"))
     assert "label holds no object but str" in bad(cli("get", mill, "mill", "label.size"))

@@ -53,6 +53,9 @@ def test_an_object_is_served_into_a_registry_and_used_by_its_name(cli: Cli, star
         missing = cli("get", registry, "hell", "--timeout", "0")
         assert missing.exit_code == Exit.USAGE
         assert "it offers hall. Did you mean 'hall'?" in missing.stderr
+        itself = cli("get", registry.removeprefix("registry+"), "hall")
+        assert itself.exit_code == Exit.USAGE
+        assert f"it offers Registry. What is registered there is found at {registry}." in itself.stderr
 
 
 def test_an_empty_registry_says_so(cli: Cli, registry: str) -> None:

@@ -24,6 +24,14 @@ Cli = Callable[..., Result]
 Start = Callable[..., Any]
 
 
+def test_a_class_that_is_not_there_is_told_those_that_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "from everywire import Object, Table, TableSource, TreeSource\nclass Boiler(Object):\n    pass\n"
+    (tmp_path / "own_classes.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=r"own_classes has no class 'Boler'; it has Boiler. Did you mean 'Boiler'"):
+        load_class("own_classes:Boler")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_told_end_is_graceful_and_leaves_no_socket(start: Start, tmp_path: Path, how: signal.Signals) -> None:
     serving = start("serve", PLANT, "--on", f"local:{tmp_path}/plant", "--on", "tcp://127.0.0.1:0")

@@ -356,7 +356,7 @@ KEYS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "QString": st.text(),
     "qulonglong": integers(64, signed=False),
     "Things::Tiny": integers(8, signed=True),
-    "Things::Huge": integers(64, signed=True),
+    "Things::Huge": integers(32, signed=True),
     "QFlags<Things::Wide>": i32s,
     "QUuid": st.uuids(),
 }

@@ -218,6 +218,16 @@ def test_bytes_take_a_copy_of_any_buffer() -> None:
         BYTES.convert(released)
 
 
+def test_a_value_that_is_no_member_is_told_which_there_are() -> None:
+    many = enum.Enum("Many", [f"M{n}" for n in range(20)])
+    with pytest.raises(ModelError, match=r"expected Mode, got int; Mode has OFF, ON$"):
+        EnumType(Mode).convert(1)
+    with pytest.raises(ModelError, match=r"M10, M11, …$"):
+        EnumType(many).convert("M1")
+    with pytest.raises(ModelError, match="another class Mode: connect with your class, or take"):
+        EnumType(Mode).convert(enum.Enum("Mode", "OFF ON").OFF)
+
+
 def test_an_enum_has_numbers_by_value_or_by_place() -> None:
     assert EnumType(Number).keys == {"ONE": 1, "TWO": 2}
     assert EnumType(Mode).keys == {"OFF": 0, "ON": 1}

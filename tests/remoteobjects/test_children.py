@@ -55,8 +55,8 @@ from everywire.remoteobjects.codec.references import (
 from everywire.remoteobjects.wire.childlinks import MOST_CLASSES
 from everywire.remoteobjects.wire.layout import definition_of
 from everywire.runtime.limits import MOST_NESTED
-from tests.remoteobjects.family import Hall, Pump, Valve
-from tests.remoteobjects.peers import QUICK, RawPeer, greet, raw_host, until_asked_for
+from tests.remoteobjects.family import Hall, Pump, Valve, hall_with_pump
+from tests.remoteobjects.peers import QUICK, RawPeer, greet, hosting, raw_host, until_asked_for
 
 CLASS, MODEL, GADGET = ReferenceKind
 
@@ -411,3 +411,10 @@ def shake(works: Works, dice: random.Random) -> None:
             tank.level = dice.randrange(1000)
         case _:
             pass
+
+
+async def test_a_gap_of_a_replica_is_one_of_its_children_too(folder: Path) -> None:
+    async with hosting(folder, hall=hall_with_pump()) as (_, url), connect(url, "hall", Hall) as hall:
+        assert hall.pump is not None
+        link_of(hall).missed(3)
+        assert [link_of(one).gap for one in (hall, hall.pump, hall.pump.valve)] == [3, 3, 3]

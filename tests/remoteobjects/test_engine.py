@@ -74,6 +74,14 @@ def test_another_version_is_named(version: str) -> None:
     assert repr(version) in str(event.error)
 
 
+@pytest.mark.parametrize(
+    "begin, looks", [(b"GET / HTTP/1.1\r\n", "looks like HTTP"), (b"\x16\x03\x01\x02\x00\x01", "looks like TLS")]
+)
+def test_a_host_names_the_protocol_that_is_spoken_to_it_by_mistake(begin: bytes, looks: str) -> None:
+    with pytest.raises(RemoteProtocolError, match=f"the Limits.frame of this end; it {looks}"):
+        Engine(host=True).receive_data(begin)
+
+
 def test_a_second_greeting_breaks_the_link() -> None:
     (event,) = greeted().receive_data(HELLO)
     assert isinstance(event, Broken)
@@ -125,6 +133,7 @@ def test_a_result_that_cannot_be_lifted_fails_its_call() -> None:
     (event,) = greeted(s1=refuse).receive_data(encode_packet(InvokeReply("it", 1, 5)))
     assert isinstance(event, Failed)
     assert (event.call, event.fault.message) == ("s1", "not 5")
+    assert event.fault.__traceback__ is None, "it would hold the chunk and, in a circle, this event"
 
 
 def test_a_result_of_an_unknown_type_fails_its_call_and_any_other_packet_is_skipped() -> None:

@@ -29,6 +29,7 @@ from everywire import (
 )
 from everywire.remoteobjects import open_session
 from everywire.remoteobjects.codec import Ping, Pong
+from everywire.remoteobjects.endpoint.replicas import ReplicaSession
 from everywire.transport import ByteStream, accept, dial, listen, open_stream
 from tests.harness import soak
 from tests.remoteobjects.peers import RawPeer, greet, raw_host, until_closed
@@ -181,6 +182,42 @@ async def test_a_host_that_does_not_read_while_too_many_calls_run_is_not_dead(mo
         assert states == []
         hall.go.set()
         await asyncio.gather(*calls)
+
+
+class Wing(Object):
+    hall: Property[Hall] = prop(factory=Hall)
+
+
+async def test_a_host_that_is_busy_with_a_call_of_a_child_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host of Qt runs slots in the thread that answers; what may take for ever may do so on a child, too."""
+    async with Node(limits=Limits(drain=0.0)) as node:
+        wing = Wing()
+        node.publish(wing, "wing")
+        (url,) = await node.serve("tcp://127.0.0.1:0")
+        cable = Cable(url)
+        async with (
+            listen("tcp://127.0.0.1:0", cable.carry) as listener,
+            connect(f"{listener.url}?heartbeat={IDLE}", "wing", Wing) as replica,
+        ):
+            session: Any = link_of(replica).channel.link
+            monkeypatch.setattr(session, "extended", False)  # from now on it is taken for a host of Qt
+            looked: list[bool] = []
+
+            def look() -> bool:
+                looked.append(ReplicaSession.may_be_silent(session))
+                return looked[-1]
+
+            monkeypatch.setattr(session._heart, "_excused", look)
+            waiting = asyncio.ensure_future(replica.hall.wait())
+            await asyncio.sleep(0)
+            cable.cut()
+            while len(looked) < 8:  # four times the idle time
+                await asyncio.sleep(IDLE / 4)
+            assert all(looked)
+            assert link_of(replica.hall).state is ReplicaState.VALID
+            cable.mend()
+            wing.hall.go.set()
+            await waiting
 
 
 async def test_without_heartbeats_nothing_is_asked() -> None:

@@ -468,6 +468,25 @@ async def test_a_host_that_breaks_the_protocol_is_left_and_found_again(folder: P
         assert [state.value for state in states.items] == ["suspect", "valid"]
 
 
+async def test_a_host_that_comes_back_with_a_class_that_nobody_can_read_is_tried_again(folder: Path) -> None:
+    unusable = ClassDefinition("Thing", methods=tuple(MethodDef(f"m{n}()", "void", ()) for n in range(5000)))
+    classes = [DEFINITION, unusable, DEFINITION]
+    came = 0
+
+    async def script(peer: RawPeer) -> None:
+        nonlocal came
+        came += 1
+        await greet(peer, "it")
+        await until_asked_for(peer, "it")
+        await peer.send(InitDynamic("it", classes[came - 1], (came,)))
+        if came == len(classes):
+            await peer.ended()
+
+    async with raw_host(f"local:{folder}/host", script) as url, connect(url, "it", Thing) as thing:
+        assert await Thing.value.wait_for(thing, lambda value: value == 3) == 3
+        assert link_of(thing).state is ReplicaState.VALID
+
+
 async def test_an_object_that_the_host_takes_back_and_shows_again(folder: Path) -> None:
     async def take_back(peer: RawPeer) -> None:
         await peer.find(Invoke)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 import pytest
 
 from everywire import (
+    Code,
     Fault,
     Limits,
     LinkError,
     Policy,
     ReplicaState,
     Role,
+    SignatureMismatch,
     Table,
     TableSource,
     TreeSource,
@@ -25,7 +28,7 @@ from everywire import (
     link_of,
 )
 from everywire.codec.qdatastream import Size, Typed, TypeId, UserTyped
-from everywire.errors import RemoteProtocolError
+from everywire.errors import ModelError, RemoteProtocolError
 from everywire.remoteobjects.codec import (
     ADAPTER,
     QTRO_1_3,
@@ -58,7 +61,7 @@ from everywire.remoteobjects.codec.tables import (
 from everywire.remoteobjects.wire.tables import MOST_WAITING, HostedTable
 from everywire.runtime.node import Publication
 from everywire.runtime.outbox import Outbox
-from everywire.tables import ItemRole, TableIndex
+from everywire.tables import ItemRole, Orientation, TableIndex
 from tests.remoteobjects.peers import GREETING, RawPeer, hosting, raw_host, raw_node
 from tests.tables.samples import Reading, machine, readings
 
@@ -510,3 +513,64 @@ async def test_a_model_that_does_not_say_its_size_is_none(folder: Path) -> None:
         with pytest.raises(Fault, match="how large"):
             async with connect(url, "rows", Table, timeout=1.0):
                 pass
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(5,), (None, None), ("ab",), (["a"],), ([1], {"a": 5}), ([1], {"1": b"x"})],
+    ids=range(6),
+)
+async def test_a_model_whose_roles_are_none_is_a_mismatch(folder: Path, values: tuple[Any, ...]) -> None:
+    async def script(peer: RawPeer) -> None:
+        await peer.send(GREETING, ObjectList((ObjectInfo("rows", ADAPTER),)))
+        await peer.find(Ping, lambda ping: ping.name == HELLO)
+        await peer.send(Pong(HELLO))
+        await peer.find(AddObject)
+        await peer.send(Init("rows", values))
+        await peer.ended()
+
+    async with raw_host(f"local:{folder}/host", script) as url:
+        with pytest.raises(SignatureMismatch, match="model"):
+            async with connect(url, "rows", Table, timeout=5.0):
+                pass
+
+
+async def test_rows_that_cannot_be_asked_for_are_an_error_and_no_endless_wait(folder: Path) -> None:
+    rows = WRITTEN.entries([entry(0), entry(1), entry(2)])
+    async with (
+        raw_host(f"local:{folder}/host", host_of(lambda _: rows)) as url,
+        connect(url, "rows", Table, timeout=5.0) as table,
+        asyncio.timeout(5.0),
+    ):
+        wrong, right = await asyncio.gather(table.fetch(roles=(2**40,)), table.fetch(), return_exceptions=True)
+        assert isinstance(wrong, ModelError)
+        assert right == [{"name": "x"}] * 3, "who asks for something else in the same turn gets it"
+
+
+async def test_who_gave_up_on_rows_leaves_no_unheard_failure_when_the_link_is_lost(folder: Path) -> None:
+    def hang_up(_said: Invoke) -> None:
+        raise LinkError("this host ends instead of an answer")
+
+    async def use(url: str) -> None:
+        async with connect(url, "rows", Table, timeout=5.0) as table:
+            fetching = asyncio.create_task(table.fetch())
+            while not link_of(table).channel.waiting:
+                await asyncio.sleep(0)
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+            await link_of(table).wait_for(ReplicaState.SUSPECT, timeout=5.0)
+
+    async with raw_host(f"local:{folder}/host", host_of(hang_up)) as url:
+        await use(url)
+        await asyncio.sleep(0)
+        gc.collect()  # a failure that nobody has heard is told now, and the test fails
+
+
+async def test_headers_without_end_are_refused_before_they_are_counted_out(folder: Path) -> None:
+    async with (
+        raw_host(f"local:{folder}/host", host_of(lambda _: None)) as url,
+        connect(url, "rows", Table, timeout=5.0) as table,
+    ):
+        with pytest.raises(Fault, match="headers at once") as caught:
+            await table.fetch_headers(Orientation.VERTICAL, last=2**31 - 2)
+        assert caught.value.code is Code.OUT_OF_RANGE

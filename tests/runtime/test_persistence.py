@@ -256,6 +256,16 @@ async def test_a_store_that_cannot_save_is_a_warning_and_the_replica_lives() -> 
             assert tank.level == 2.0
 
 
+async def test_a_store_that_cannot_be_read_is_a_warning_and_the_defaults() -> None:
+    class Away(MemoryStore):
+        def load(self, name: str, kind: str) -> bytes | None:
+            raise OSError(5, "Input/output error")
+
+    with pytest.warns(StoreWarning, match="those of tank cannot be read: .*Input/output error"):
+        async with connect(nobody(), "tank", Tank, store=Away(), wait=False) as tank:
+            assert tank.level == 1.5
+
+
 # --------------------------------------------------------------------------------------------------------- files
 def test_a_file_is_this_users_alone_and_so_is_its_folder(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "a" / "b")

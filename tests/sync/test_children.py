@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from everywire import Code, Fault, ReplicaState, contract_of, link_of, sync
+from everywire import (
+    Code,
+    Fault,
+    Object,
+    Property,
+    ReplicaState,
+    Table,
+    TableSource,
+    contract_of,
+    link_of,
+    prop,
+    sync,
+)
 from tests.conformance.test_children import Hall, Pump, Valve
 from tests.conformance.wires import Place
 from tests.sync.conftest import Connect, both_ways
@@ -33,6 +46,24 @@ def test_a_child_reads_calls_pushes_streams_and_hears(place: Place, connect: Con
         assert list(sync.iterate(pump.strokes(3))) == [0, 1, 2]
         host.set(source.pump, speed=99)
         sync.until(lambda: pump.speed == 99, timeout=5)
+
+
+@dataclass
+class Row:
+    label: str
+
+
+class Store(Object):
+    rows: Property[Table[Any]] = prop(factory=lambda: TableSource([Row("flour")]))
+
+
+@both_ways
+def test_a_table_in_an_object_can_be_used_at_once(place: Place, connect: Connect) -> None:
+    with hosting(place, store=Store()):
+        for contract in (Store, None):  # without a class the host is asked for nothing else in between
+            with connect(place.url, "store", contract) as store:
+                assert link_of(store.rows).state is ReplicaState.VALID
+                assert sync.run(store.rows.fetch(0, 0)) == [{"label": "flour"}]
 
 
 @both_ways

@@ -89,6 +89,12 @@ def test_a_name_is_not_empty_and_has_no_nul(text: str) -> None:
         parse_address(text)
 
 
+def test_a_local_name_is_no_host() -> None:
+    with pytest.raises(AddressError, match=r"a local name is no host and has no slashes before it; write local:plant$"):
+        parse_address("local://plant")
+    assert parse_address("local:///run/plant").rest == "///run/plant"
+
+
 def test_stdio_has_no_name() -> None:
     with pytest.raises(AddressError, match="has no name"):
         parse_address("stdio:x")

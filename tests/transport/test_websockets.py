@@ -177,6 +177,7 @@ async def test_a_listener_that_refuses_is_told_with_its_words() -> None:
     [
         (b"\x16\x00\x00\x00\x01\x00\r\n", "it does not speak WebSocket"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it answered 200 OK: hi"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n{}", "it answered 404 No: is this the address of a WebSocket"),
         (b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n", "Accept"),
         (b"", "the listener hung up within the WebSocket handshake"),
     ],

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import everywire.dbus
+import everywire.remoteobjects
+import everywire.sync
+import everywire.transport
 from everywire import Node, Object, Property, computed, connect, current_call, link_of, prop, serve, signal, slot, sync
 
 
@@ -121,6 +125,14 @@ async def nodes(room: Thermostat) -> None:
     async with serve(room, "hall", on=5):  # wrong: a number is no list of addresses
         pass
     print(link_of(room).stat, current_call().callr)  # wrong: no such attributes
+
+
+def misspelt() -> None:
+    everywire.conect("local:climate", "hall")  # wrong: no such name in everywire
+    everywire.sync.brows("local:climate")  # wrong: no such name in everywire.sync
+    everywire.remoteobjects.Regstry()  # wrong: no such name in everywire.remoteobjects
+    everywire.transport.lissen("local:climate")  # wrong: no such name in everywire.transport
+    everywire.dbus.UnixFdd(1)  # wrong: no such name in everywire.dbus
 
 
 def without_a_loop(room: Thermostat) -> None:

@@ -107,4 +107,4 @@ def _value(member: Member, parameter: Parameter, given: dict[str, str]) -> Any:
 
 
 def _or(kinds: Sequence[Kind]) -> str:
-    return " or ".join(kind.value for kind in kinds)
+    return ", ".join(kind.value for kind in kinds[:-1]) + " or " * (len(kinds) > 1) + kinds[-1].value

@@ -27,7 +27,7 @@ from everywire.transport.local_names import abstract_address, socket_path, unix_
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_OPENSSL: Final = (1, 1, 1)
 """The first with TLS 1.3."""
-FOR_DEVELOPERS: Final = frozenset({"all", "bench", "dev", "test"})
+FOR_DEVELOPERS: Final = frozenset({"all", "bench", "dev", "fuzz", "test"})
 """Extras that `doctor` does not ask for."""
 OTHER_FILES: Final = 64
 """Descriptors that a host needs beside one for each connection."""

@@ -46,7 +46,8 @@ def everywire() -> None:
     """Serve objects, and use them wherever they are.
 
     A URL is local:NAME, tcp://HOST:PORT, tls://HOST:PORT?ca=FILE, http://HOST:PORT or 'dbus:session?service=NAME', in
-    quotes because of ? and &; the object is named beside it, on D-Bus by its path too. Where a host demands a login,
+    quotes because of ? and &; registry+ before it finds objects of Qt Remote Objects by name. The object is named
+    beside it, on D-Bus by its path too, and a member of a child object as in pump.turns. Where a host demands a login,
     add token=FILE to the URL's settings, or let EVERYWIRE_TOKEN name the file.
     """
 
@@ -193,7 +194,10 @@ def show_verb(
 @names_argument("PROPERTY", "properties")
 @remote_options
 def get_verb(url: str, object_name: str, names: Sequence[str], *, json: bool, timeout: float) -> None:
-    """Read properties, all by default."""
+    """Read properties, all by default.
+
+    A dot leads into a child object, as in pump.turns. Of a table, or a property that holds one, the first rows.
+    """
     from everywire.cli.looping import run
     from everywire.cli.reaching import Target
 

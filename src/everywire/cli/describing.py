@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from everywire.cli.arguments import member_named
+from everywire.cli.inner import member_at
 from everywire.cli.printing import columns, styled
 from everywire.cli.reaching import Target, connected, contract_at, opened, tell_if_nothing
 from everywire.cli.tables import is_of_table
@@ -70,7 +70,7 @@ def _for_people(name: str, contract: Contract) -> str:
 
 
 def _part(contract: Contract, names: Sequence[str]) -> Contract:
-    wanted = [member_named(contract, name, *Kind) for name in names]
+    wanted = [member_at(contract, name) for name in names]
     return Contract(contract.name, {m.name: m for m in wanted}, contract.doc) if wanted else contract
 
 
@@ -158,7 +158,7 @@ def _marks(member: Member) -> Iterator[str]:
         yield "no timeout" if member.timeout is None else f"timeout {member.timeout:g} s"
     if member.number is not None:
         yield f"number {member.number}"
-    if member.wire_name not in ("", member.name):
+    if member.wire_name not in ("", member.name.rpartition(".")[2]):
         yield f"named {member.wire_name} there"
 
 

@@ -203,6 +203,10 @@ def _tell_of_streams(target: str, why: str = "streams go through org.everywire.O
         _say(f"left out: {', '.join(left)}; {why}")
 
 
+_WITHOUT: Final = ("local", "localabstract", "tcp", "tls", "ws", "wss", "http", "https")
+"""Transports at which there are objects, but no classes to be written."""
+
+
 def _read(source: str) -> bytes:
     """Return what is in a file, or the standard input."""
     from everywire.errors import ModelError
@@ -214,6 +218,8 @@ def _read(source: str) -> bytes:
             return stream.read(LARGEST + 1)
     except OSError as error:
         advice = "give introspection data, a .rep file, or a URL such as dbus:session?service=org.acme.Climate"
+        if source.partition(":")[0].rpartition("+")[2] in _WITHOUT:
+            advice = f"{advice}; of objects elsewhere connect() makes a class by itself, and 'everywire show' tells it"
         raise ModelError(f"cannot read {source}: {error.strerror}; {advice}") from error
 
 

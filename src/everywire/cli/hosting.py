@@ -116,7 +116,7 @@ def load_class(target: str) -> type[Object]:
         raise ModelError(
             f"there is no module {module_name!r}; modules are looked for in {os.getcwd()} and on PYTHONPATH"  # noqa: PTH109
         ) from error
-    classes = {key: value for key, value in vars(module).items() if _is_object_class(value)}
+    classes = [key for key, value in vars(module).items() if _is_object_class(value) and not _is_of_tables(value)]
     found = getattr(module, class_name, None)
     if found is None:
         raise ModelError(
@@ -153,6 +153,11 @@ def who_may_connect(url: str, *, tokens: bool = False) -> str:
 
 def _is_object_class(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Object) and value is not Object
+
+
+def _is_of_tables(value: type) -> bool:
+    """Whether *value* is one of the library's classes of tables, which modules import and do not mean to serve."""
+    return value.__module__.partition(".tables")[0] == "everywire"
 
 
 def _make(cls: type[Object], target: str) -> Object:

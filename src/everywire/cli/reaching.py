@@ -102,10 +102,14 @@ async def _explained(url: str, error: Exception) -> Exception:
 async def _unknown(target: Target) -> ModelError:
     async with opened(target.url, 0) as session:
         offered = session.offered or ()
-    return ModelError(
-        f"there is no object {target.name!r} at {target.url}; "
-        f"it offers {listed(offered)}.{suggestion(target.name, offered)}"
-    )
+    near = suggestion(target.name, offered) or _of_registry(target.url, offered)
+    return ModelError(f"there is no object {target.name!r} at {target.url}; it offers {listed(offered)}.{near}")
+
+
+def _of_registry(url: str, offered: Collection[str]) -> str:
+    if "Registry" not in offered or url.startswith("registry+"):
+        return ""
+    return f" What is registered there is found at registry+{url}."
 
 
 async def _reach(url: str, node: Node, timeout: float) -> ClientSession:

@@ -43,8 +43,10 @@ class Parameter:
     """Words for single wires."""
 
     def __str__(self) -> str:
-        default = "" if self.default is MISSING else f" = {self.default!r}"
-        return f"{self.name}: {self.type.name}{default}"
+        if self.default is MISSING:
+            return f"{self.name}: {self.type.name}"
+        default = enum.Enum.__str__(self.default) if isinstance(self.default, enum.Enum) else repr(self.default)
+        return f"{self.name}: {self.type.name} = {default}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

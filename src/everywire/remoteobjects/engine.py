@@ -35,7 +35,7 @@ from everywire.remoteobjects.codec import (
 )
 from everywire.remoteobjects.codec.faults import FAULT_MARK, read_fault_reply
 
-E = TypeVar("E", bound=RemoteProtocolError)
+E = TypeVar("E", bound=BaseException)
 
 MAX_FRAME: Final = 4 * 1024 * 1024
 MOST_LISTED: Final = 65_536
@@ -303,7 +303,7 @@ class Engine:
         try:
             return Answered(entry[1], entry[0].lift(packet.value))
         except Fault as fault:
-            return Failed(entry[1], fault)
+            return Failed(entry[1], _bare(fault))
 
     def _fault(self, body: bytes) -> Event | None:
         """A reply that holds a Fault, which only a host that speaks the extension sends."""
@@ -328,7 +328,13 @@ class Engine:
         begin = data[position : position + 4]  # no more: however the stream is cut, the error is the same
         if not self._greeted:
             text = _foreign(begin) or f"{text}: the host begins with {begin!r}, which is not Qt Remote Objects"
+        elif self.host and (begin in _HTTP or begin.startswith(_TLS)):
+            text += f"; it looks like {'HTTP' if begin in _HTTP else 'TLS'}, which has addresses of its own"
         return RemoteProtocolError(text)
+
+
+_HTTP: Final = (b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PRI ")
+_TLS: Final = b"\x16\x03"
 
 
 def _nobody(_head: bytes) -> None:

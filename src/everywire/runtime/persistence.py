@@ -38,7 +38,10 @@ class PersistedStore(Protocol):
     """Where replicas keep their values. Called from one thread at a time for each replica; it may block."""
 
     def load(self, name: str, kind: str) -> bytes | None:
-        """Return what was saved last for the object *name* of the class *kind*; None when there is nothing."""
+        """Return what was saved last for the object *name* of the class *kind*; None when there is nothing.
+
+        An OSError is told as a `StoreWarning`.
+        """
         ...
 
     def save(self, name: str, kind: str, data: bytes) -> None:
@@ -125,14 +128,14 @@ class Keeper:
     def restore(self) -> dict[str, Any]:
         """Return the kept values by property; in any thread."""
         name = self._replica.name
-        data = self._store.load(name, self._contract.name)
-        if data is None:
-            return {}
         try:
+            data = self._store.load(name, self._contract.name)
+            if data is None:
+                return {}
             found: Any = decode(data)
             if not isinstance(found, dict):
                 raise ModelError("it is no table of values")
-        except ModelError as error:
+        except (ModelError, OSError) as error:
             _unusable(f"those of {name} cannot be read: {error}")
             return {}
         return dict(self._fitting(cast("dict[str, Any]", found)))

@@ -410,6 +410,8 @@ def _refusal(failure: Exception) -> LinkError:
     if isinstance(failure, InvalidStatus):
         response: Response = failure.response
         said = bytes(response.body or b"").decode("utf-8", "replace").strip()[:200]
+        if said.startswith(("{", "<")):  # a page or a document, not words for people
+            said = "is this the address of a WebSocket?"
         return LinkError(f"it answered {response.status_code} {response.reason_phrase}{': ' if said else ''}{said}")
     cause: BaseException = failure
     while cause.__cause__ is not None:

@@ -157,5 +157,8 @@ def _check_rest(text: str, address: Address) -> None:
     elif address.transport == "stdio":
         if address.rest:
             raise AddressError(f"{text!r}: stdio is this process's own input and output and has no name; write stdio:")
+    elif address.transport == "local" and address.rest.startswith("//") and not address.rest.startswith("///"):
+        name = text.replace("//", "", 1)
+        raise AddressError(f"{text!r}: a local name is no host and has no slashes before it; write {name}")
     elif not address.rest or "\0" in address.rest:
         raise AddressError(f"{text!r} needs a name without NUL, as in {address.transport}:climate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from everywire import ModelError
 from everywire.remoteobjects import RepError
+from everywire.remoteobjects.generating import python_source
 from everywire.remoteobjects.rep.marks import CONSTANT, READONLY, READPUSH, READWRITE, SOURCEONLYSETTER
 from everywire.remoteobjects.rep.parsing import parse
 from everywire.remoteobjects.rep.printing import print_rep
@@ -309,6 +311,28 @@ def test_of_a_long_line_the_error_shows_what_is_near() -> None:
     _, shown, mark = str(caught.value).split("\n")
     assert len(shown) <= 110
     assert shown[mark.index("^") :].startswith("Oops")
+
+
+def test_what_an_error_says_of_a_word_without_end_has_one() -> None:
+    with pytest.raises(RepError, match="no declaration begins with") as caught:
+        parse("A" * 1_000_000)
+    assert len(str(caught.value)) < 1000
+    assert (caught.value.line, caught.value.column) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class Foo {" + "".join(f"ENUM En{n}{{a}} FLAG(Fl{n} En{n}) " for n in range(15_000)) + "}",
+        "".join(f"ENUM En{n}{{a}}\nFLAG(Fl{n} En{n})\nclass Foo{n} {{ CLASS sub(Foo{n}) }}\n" for n in range(4_000)),
+        "class Foo {" + "PROP(int bar)" * 20_000 + "}",
+    ],
+    ids=["flags", "classes", "one name"],
+)
+def test_the_time_for_a_file_grows_with_its_size_and_not_faster(text: str) -> None:
+    begun = time.process_time()
+    python_source(parse(text))
+    assert time.process_time() - begun < 10.0
 
 
 def test_a_large_file_is_read_in_time() -> None:

@@ -234,7 +234,11 @@ class EnumType(Type):
     def convert(self, value: Any) -> enum.Enum:
         if isinstance(value, self.cls):
             return value
-        raise refuse(value, self.name)
+        if type(value).__name__ == self.name:
+            raise ModelError(f"expected {self.name}, got a member of another class {self.name}: {_TOLD}")
+        shown = [*self.keys][:_SHOWN]
+        more = ", …" if len(self.keys) > len(shown) else ""
+        raise ModelError(f"{refuse(value, self.name)}; {self.name} has {', '.join(shown)}{more}")
 
     def to_int(self, value: enum.Enum) -> int:
         """Return the number of a member, or of a combination of flags."""
@@ -252,6 +256,11 @@ class EnumType(Type):
         if found is None:
             raise ModelError(f"{short(number)} is not a {self.name}")
         return found
+
+
+_SHOWN: Final = 12
+"""Members of an enum that an error names."""
+_TOLD: Final = "connect with your class, or take the enum's class from a value that the replica has"
 
 
 def _bounds(low: float | None, high: float | None) -> str:

@@ -89,8 +89,10 @@ class BlockingSession:
 
     @property
     def settled(self) -> bool:
-        """Whether the replica is valid, or can never be as things stand, or the only attempt failed."""
-        if self.replica.state in (ReplicaState.VALID, ReplicaState.SIGNATURE_MISMATCH):
+        """Whether the replica is valid with its tables, or can never be as things stand, or the only attempt failed."""
+        if self.replica.state is ReplicaState.VALID:
+            return self._attempt is None
+        if self.replica.state is ReplicaState.SIGNATURE_MISMATCH:
             return True
         refused = not self._was_valid and is_locked_out(self.replica.error)  # a token does not mend by waiting
         return self.failures > 0 and (refused or not self._patient)
@@ -377,7 +379,8 @@ class BlockingSession:
     def channel_for(self, *, is_model: bool) -> Channel:
         """Return the channel for what the host shows under the replica's name."""
         if self.channel.is_model != is_model:
-            self.channel = self.replica.channel = channel_class(is_model=is_model)(self.replica, self._failed, BlockingCall)
+            kind = channel_class(is_model=is_model)
+            self.channel = self.replica.channel = kind(self.replica, self._failed, BlockingCall)
         return self.channel
 
     # Private: losses.

@@ -342,8 +342,10 @@ class BlockingLink:
 
     def _again(self, event: Skipped) -> Any:
         """Read a packet again whose types the object in the same chunk has announced."""
+        from everywire.remoteobjects.codec.tables import TABLE_TYPES  # models announce none
+
         try:
-            types, dialect = self.engine.types, self.engine.dialect
+            types, dialect = {**TABLE_TYPES, **self.engine.types}, self.engine.dialect
             return self._careful(decode_packet(event.body, from_host=True, types=types, dialect=dialect))
         except RemoteProtocolError:
             return event

@@ -183,7 +183,8 @@ class GuardedSession(HostSession):
         if grant is not None:
             self._enter(grant)
             self._engine.routes, self._engine.max_frame = self._server.routes, self.limits.frame
-            self.put(self.first_list())
+            for part in self.first_list():
+                self.put(part)
 
     def _step(self, arguments: tuple[Any, ...]) -> tuple[bytes, Grant | None]:
         """Answer one of the client's two messages; the second gives what it was granted. Raises Fault."""

@@ -333,8 +333,11 @@ class ReplicaSession(NodeSession):
 
     def _again(self, event: Skipped) -> Any:
         """Read a packet again whose types an object in the same chunk has announced."""
+        from everywire.remoteobjects.codec.tables import TABLE_TYPES  # models announce none
+
+        types, dialect = {**TABLE_TYPES, **self.engine.types}, self.engine.dialect
         try:
-            return self.careful(decode_packet(event.body, from_host=True, types=self.engine.types, dialect=self.engine.dialect))
+            return self.careful(decode_packet(event.body, from_host=True, types=types, dialect=dialect))
         except RemoteProtocolError:
             return event
 

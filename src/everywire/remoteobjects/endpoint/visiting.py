@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from everywire.remoteobjects.codec import (
     Dialect,
     Invoke,
     InvokeReply,
+    ObjectInfo,
     ObjectList,
     Packet,
     PacketId,
@@ -41,6 +43,11 @@ if TYPE_CHECKING:
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 """One for all links: an empty set has 216 bytes."""
+
+LARGEST_LIST: Final = 3 * 1024 * 1024
+"""Bytes of one list of objects, about; a node takes frames of `Limits.frame`."""
+_ENTRY: Final = 100
+"""Bytes of an entry besides its names: lengths and signature."""
 
 log: Final = logging.getLogger("everywire.remoteobjects")
 
@@ -127,16 +134,17 @@ class HostSession(InboundLink):
 
     def greet(self) -> None:
         """Say who we are and what the caller may see."""
-        self._engine.send(self.first_list())
+        for part in self.first_list():
+            self._engine.send(part)
         self._connection.write(self._engine.data_to_send())
 
-    def first_list(self) -> ObjectList:
-        """Return the list of what the caller may see; a link that sees nothing may send little."""
+    def first_list(self) -> list[ObjectList]:
+        """Return the list of what the caller may see, in parts; a link that sees nothing may send little."""
         visible = [hosted for hosted in self._server.hosted.values() if self._sees(hosted)]
         self._hidden = self._now_hidden()
         if not visible and not self._server.node.policy.sees(self.caller):
             self._engine.max_frame = min(self.limits.frame, self.limits.frame_before_authentication)
-        return ObjectList(tuple(info for hosted in visible for info in (*entry(hosted.memo), hosted.info)))
+        return in_parts(info for hosted in visible for info in (*entry(hosted.memo), hosted.info))
 
     def received(self, data: bytes) -> None:
         """Take one chunk through engine and gate."""
@@ -407,6 +415,20 @@ class HostSession(InboundLink):
 def refused_certificate(peer: Peer, reason: str) -> None:
     """Leave a line about a peer whose certificate the listener did not accept."""
     audit.denied("certificate", caller_of(peer), reason=reason)
+
+
+def in_parts(entries: Iterable[ObjectInfo]) -> list[ObjectList]:
+    """Return a list of objects as lists of which none is a larger frame than nodes take."""
+    parts: list[list[ObjectInfo]] = [[]]
+    size = 0
+    for info in entries:
+        length = len(info.name) + len(info.type_name or "")
+        size += _ENTRY + (2 if info.name.isascii() else 4) * length
+        if size > LARGEST_LIST:
+            parts.append([])
+            size = 0
+        parts[-1].append(info)
+    return [ObjectList(tuple(part)) for part in parts]
 
 
 def caller_of(peer: Peer) -> Caller:

@@ -7,6 +7,7 @@ same text. Names are identifiers before they are written, everything else is a l
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -77,6 +78,7 @@ class _Module:
     def __init__(self, rep: Rep) -> None:
         self.rep = rep
         self.types = Types(rep)
+        self.classes = {declared.name for declared in rep.classes}
         self.members = {id(declared): _member_names(declared) for declared in rep.classes}
         nodes = self.types.nodes.values()
         hidden = {name for names in self.members.values() for name in names.values()}
@@ -85,7 +87,7 @@ class _Module:
         for name in named:
             if not name.isidentifier() or not is_public(f"x{name}") or name in ("None", "True", "False"):
                 raise ModelError(f"{name!r} is a word of Python's own: no class can have it as a name")
-        if double := sorted({name for name in named if named.count(name) > 1}):
+        if double := sorted(name for name, count in Counter(named).items() if count > 1):
             raise ModelError(f"declared twice: {', '.join(double)}")
         self.spelling = _Spelling(_HOMES, hidden, set(named))
 
@@ -233,7 +235,7 @@ class _Module:
         if isinstance(declared, ModelDecl):
             kind = f"{self.spelling('Table')}[{self.spelling('Any')}]"
             words.insert(0, f"{self.spelling('Roles')}({', '.join(map(text, declared.roles))})")
-        elif any(declared.type == one.name for one in self.rep.classes):
+        elif declared.type in self.classes:
             kind = declared.type
         else:
             raise ModelError(

@@ -98,6 +98,8 @@ class Names:
         self._form = form
         self._taken: set[str] = set()
         self._given: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        """The number after the last one that was given behind a name: a file may have one name any number of times."""
 
     def reserve(self, *names: str) -> None:
         """Let nobody have these names."""
@@ -108,12 +110,15 @@ class Names:
 
         *beside* gives the names that come with a name: nobody has them yet, and nobody gets them.
         """
-        numbered = (f"{wanted[-1]}_{number}" for number in itertools.count(2))
-        for name in itertools.chain(wanted, numbered):
+        last = wanted[-1]
+        numbered = ((number, f"{last}_{number}") for number in itertools.count(self._numbers.get(last, 2)))
+        for number, name in itertools.chain(((0, name) for name in wanted), numbered):
             others = tuple(map(self._form, beside(name)))
             if self._form(name) not in self._taken and self._given.isdisjoint(others):
                 self._given.add(self._form(name))
                 self._taken.update((self._form(name), *others))
+                if number:
+                    self._numbers[last] = number + 1
                 return name
         raise AssertionError("there is always another number")
 

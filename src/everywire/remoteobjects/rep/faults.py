@@ -8,6 +8,8 @@ from everywire.errors import ModelError
 
 _SHOWN: Final = 100
 """Characters of a line that an error shows."""
+_MOST_SAID: Final = 500
+"""Characters of what an error says: words of a file may be as long as the file."""
 
 
 class RepError(ModelError):
@@ -15,6 +17,8 @@ class RepError(ModelError):
 
     def __init__(self, message: str, text: str, offset: int, file: str = "") -> None:
         """Say *message* about the character at *offset* of *text*."""
+        if len(message) > _MOST_SAID:
+            message = f"{message[: _MOST_SAID // 2]}…{message[-_MOST_SAID // 2 :]}"
         self.message, self.file = message, file
         begin = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", begin)

@@ -7,7 +7,7 @@ line break is nothing, ``unsigned int x`` is an ``unsigned`` called ``intx``) th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
 
 from everywire.remoteobjects.rep.faults import RepError
@@ -49,6 +49,8 @@ def parse(text: str, file: str = "") -> Rep:
 class _Parser:
     def __init__(self, text: str, file: str) -> None:
         self.scan = Scanner(text, file)
+        self._enums: dict[int, tuple[Sequence[object], int, dict[str, None]]] = {}
+        """Of lists of declarations, by their `id`: how many were looked at, and the names of the enums among them."""
 
     # ----------------------------------------------------------------------------------------------- file and classes
     def rep(self) -> Rep:
@@ -87,7 +89,7 @@ class _Parser:
                 raise self.scan.error("a line for the preprocessor stands outside of classes: move it out of this one")
             members.append(self._inner(inner_doc, members, name))
 
-    def _inner(self, doc: str, before: Iterable[Inner], name: str) -> Inner:
+    def _inner(self, doc: str, before: Sequence[Inner], name: str) -> Inner:
         word, line = self.scan.peek(), self.scan.line
         if word in ("ENUM", "FLAG"):
             return self._enum_or_flag(doc, line, before)
@@ -135,7 +137,7 @@ class _Parser:
         return text, begin
 
     # --------------------------------------------------------------------------------------------------- enums, flags
-    def _enum_or_flag(self, doc: str, line: int, before: Iterable[object]) -> EnumDecl | FlagDecl:
+    def _enum_or_flag(self, doc: str, line: int, before: Sequence[object]) -> EnumDecl | FlagDecl:
         if self.scan.word("ENUM or FLAG") == "FLAG":
             return self._flag(doc, line, before)
         scoped = self.scan.peek() == "class"
@@ -188,11 +190,11 @@ class _Parser:
         self.scan.offset = end
         return -int(bare) if negative else int(bare, base)
 
-    def _flag(self, doc: str, line: int, before: Iterable[object]) -> FlagDecl:
+    def _flag(self, doc: str, line: int, before: Sequence[object]) -> FlagDecl:
         self.scan.expect("(", "after FLAG")
         name = self.scan.word("the name of the flags")
         enum = self.scan.word("the enum whose keys are combined")
-        known = [item.name for item in before if isinstance(item, EnumDecl)]
+        known = self._enums_in(before)
         if enum not in known:
             told = f"; there are {', '.join(known)}" if known else ""
             place = self.scan.offset - len(enum)
@@ -200,6 +202,13 @@ class _Parser:
         self.scan.expect(")", f"after 'FLAG({name} {enum}'")
         self.scan.end()
         return FlagDecl(name, enum, self._doc(doc), line)
+
+    def _enums_in(self, before: Sequence[object]) -> dict[str, None]:
+        """Return the names of the enums in *before*, which grows while it is read: each item is looked at once."""
+        _, looked, names = self._enums.get(id(before), (before, 0, dict[str, None]()))
+        names.update((item.name, None) for item in before[looked:] if isinstance(item, EnumDecl))
+        self._enums[id(before)] = before, len(before), names
+        return names
 
     def _use_enum(self) -> str:
         self.scan.word("USE_ENUM")

@@ -207,8 +207,10 @@ class Form:
                 frame = encode_packet(change, hosted.dialect)
             if notify is not None:  # Qt takes the object from the change before
                 frame += encode_packet(Invoke(hosted.name, CallKind.METHOD, notify, (), -1, index), hosted.dialect)
+            tables = tuple(tables_in(shown))
             for link in tuple(links):  # one that is too slow may be cut, and leave, meanwhile
-                link.outbox.put_notice(frame)  # in its place among the changes of both children
+                told = b"".join((frame, *(table.current_for(link) for table in tables)))
+                link.outbox.put_notice(told)  # in its place among the changes of both children
 
         self._disconnects.append(hosted.publication.object._everywire.listen(member.name, tell, first=True))
 
@@ -359,6 +361,7 @@ class HostedObject:
         form.links[link] = None
         for table in self.tables():
             table.join(link, dynamic=dynamic, anew=False)
+            frame += table.current_for(link)
         return frame
 
     def leave(self, link: Listening) -> None:
@@ -413,10 +416,7 @@ class HostedObject:
     def tables(self) -> Iterator[HostedTable]:
         """Yield the tables among its children, all the way down: they know their listeners by themselves."""
         for child in self._nest:
-            if isinstance(child, HostedObject):
-                yield from child.tables()
-            else:
-                yield child
+            yield from tables_in(child)
 
     def _host(self, member: Member, child: Object) -> HostedObject | HostedTable:
         room, contract = self._room, contract_of_child(member, child)
@@ -472,6 +472,14 @@ def contract_of_child(member: Member, child: Object | None) -> Contract:
     node = child_type(member.type)
     declared = Object if node is None else node.cls
     return contract_of(type(child) if child is not None and (declared is Object or is_table(child)) else declared)
+
+
+def tables_in(shown: HostedObject | HostedTable | None) -> Iterator[HostedTable]:
+    """Yield the tables of which *shown* consists, or that it has."""
+    if isinstance(shown, HostedObject):
+        yield from shown.tables()
+    elif shown is not None:
+        yield shown
 
 
 def hosted_value(hosted: HostedObject, member: Member) -> Any:

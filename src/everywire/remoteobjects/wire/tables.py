@@ -87,10 +87,13 @@ class HostedTable:
         values = self._values(self.dialect)
         packet = InitDynamic(self.name, definition(self.dialect), values) if anew else Init(self.name, values)
         self._links[link] = None
-        frame = encode_packet(packet, self.dialect)
-        if self._current is not None and getattr(link, "extended", False):
-            frame += self._current_changed(None)  # Qt does not tell, and its replicas have no cells yet
-        return frame
+        return encode_packet(packet, self.dialect) + self.current_for(link)
+
+    def current_for(self, link: Listening) -> bytes:
+        """Return the frame that tells a new listener which cell is the current one; empty where that is of no use."""
+        if self._current is None or not getattr(link, "extended", False):
+            return b""  # Qt does not tell, and its replicas have no cells yet
+        return self._current_changed(None)
 
     def leave(self, link: Listening) -> None:
         """Tell *link* no more."""
