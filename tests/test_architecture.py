@@ -47,7 +47,8 @@ def modules(folder: Path) -> list[Path]:
 
 
 OWN: Final = modules(SOURCE)
-ALL: Final = [path for name in ("src", "tests", "fuzz", "benchmarks", "examples", "tools") for path in modules(ROOT / name)]
+FOLDERS: Final = ("src", "tests", "fuzz", "benchmarks", "examples", "tools")
+ALL: Final = [path for name in FOLDERS for path in modules(ROOT / name)]
 TESTS: Final = modules(ROOT / "tests")
 
 

@@ -25,6 +25,12 @@ QT_LOOPS: Final = frozenset({"qasync", "qtasyncio"})
 BESIDE_QT: Final = frozenset({"local", "http", "dbus"})
 """The wires that `make test` runs on Qt's loops, one of each protocol; `make soak` runs all of them."""
 
+ON_ONE_LOOP: Final = {
+    **dict.fromkeys(("localabstract", "local_qt5", "registry", "http_local"), "uvloop"),
+    **dict.fromkeys(("https", "ws", "dbus_local"), "asyncio"),
+}
+"""The wires that `make test` runs on one kind of loop alone, for another shares what they do with loops."""
+
 
 def loops_for(metafunc: pytest.Metafunc) -> tuple[str, ...]:
     """The kinds of loops that a test of the suite runs on; none stands for what it says itself."""
@@ -112,7 +118,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_left_out(item: pytest.Function) -> bool:
-    """Return whether a test runs on one of Qt's loops over a wire that stands for nothing there."""
+    """Return whether a test runs on a kind of loop that says nothing new about its wire."""
     given = item.callspec.params if hasattr(item, "callspec") else {}
     wires = {wire.name for wire in given.values() if isinstance(wire, Wire)}
-    return given.get("loop_kind") in QT_LOOPS and bool(wires) and not wires <= BESIDE_QT
+    loop = given.get("loop_kind")
+    if loop in QT_LOOPS:
+        return bool(wires) and not wires <= BESIDE_QT
+    return loop is not None and any(ON_ONE_LOOP.get(wire, loop) != loop for wire in wires)

@@ -86,7 +86,8 @@ class HostRig:
 
     def __init__(self, *, fast: bool) -> None:
         self.hosted = HOSTED if fast else HOSTED_SLOWLY
-        self.engine = Engine(host=True, max_frame=MAX_FRAME, routes=dict(self.hosted.routes(dynamic=True)), careful=self._careful)
+        routes = dict(self.hosted.routes(dynamic=True))
+        self.engine = Engine(host=True, max_frame=MAX_FRAME, routes=routes, careful=self._careful)
         self.engine.data_to_send()
 
     def _careful(self, packet: Packet) -> Any:

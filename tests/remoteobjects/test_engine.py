@@ -78,8 +78,9 @@ def test_another_version_is_named(version: str) -> None:
     "begin, looks", [(b"GET / HTTP/1.1\r\n", "looks like HTTP"), (b"\x16\x03\x01\x02\x00\x01", "looks like TLS")]
 )
 def test_a_host_names_the_protocol_that_is_spoken_to_it_by_mistake(begin: bytes, looks: str) -> None:
-    with pytest.raises(RemoteProtocolError, match=f"the Limits.frame of this end; it {looks}"):
-        Engine(host=True).receive_data(begin)
+    (event,) = Engine(host=True).receive_data(begin)
+    assert isinstance(event, Broken)
+    assert f"the Limits.frame of this end; it {looks}" in str(event.error)
 
 
 def test_a_second_greeting_breaks_the_link() -> None:

@@ -202,17 +202,19 @@ async def test_a_host_that_is_busy_with_a_call_of_a_child_is_not_dead(monkeypatc
             session: Any = link_of(replica).channel.link
             monkeypatch.setattr(session, "extended", False)  # from now on it is taken for a host of Qt
             looked: list[bool] = []
+            often = asyncio.Event()
 
             def look() -> bool:
                 looked.append(ReplicaSession.may_be_silent(session))
+                if len(looked) >= 8:  # four times the idle time
+                    often.set()
                 return looked[-1]
 
             monkeypatch.setattr(session._heart, "_excused", look)
             waiting = asyncio.ensure_future(replica.hall.wait())
             await asyncio.sleep(0)
             cable.cut()
-            while len(looked) < 8:  # four times the idle time
-                await asyncio.sleep(IDLE / 4)
+            await often.wait()
             assert all(looked)
             assert link_of(replica.hall).state is ReplicaState.VALID
             cable.mend()

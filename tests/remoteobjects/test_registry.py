@@ -280,7 +280,7 @@ async def test_what_is_registered_is_the_advertised_address() -> None:
         ({"url": "tcp://127.0.0.1:0", "advertised_url": "http://plant:1"}, "no"),
         ({"url": "tcp://127.0.0.1:0", "advertised_url": "tls://plant:1?cert=x"}, "nowhere that others"),
         ({"url": "tcp://127.0.0.1:0", "advertised_url": "tcp://plant:0"}, "cannot connect"),
-        ({"url": "tcp://127.0.0.1:0", "registry": "http://h:1"}, "is not an address"),
+        ({"url": "tcp://127.0.0.1:0", "registry": "http://h:1"}, "'http://h:1' belongs to another wire: an address"),
     ],
 )
 async def test_an_address_that_leads_nobody_to_us_is_not_registered(settings: dict[str, Any], advice: str) -> None:

@@ -22,6 +22,7 @@ from everywire.remoteobjects.codec import (
     InitDynamic,
     Invoke,
     InvokeReply,
+    ObjectInfo,
     ObjectList,
     Ping,
     Pong,
@@ -30,6 +31,7 @@ from everywire.remoteobjects.codec import (
     UserTyped,
     encode_packet,
 )
+from everywire.remoteobjects.endpoint.visiting import in_parts
 from everywire.remoteobjects.wire.hosting import HostedObject
 from tests.remoteobjects.peers import at_once, hosting, raw_node
 
@@ -509,3 +511,14 @@ async def test_an_object_that_a_caller_may_see_from_now_on_is_shown(folder: Path
         policy.forget()
         await peer.fence()
         assert [packet for packet in peer.seen if isinstance(packet, ObjectList)][2:] == [], "it is shown once"
+
+
+def test_a_long_list_of_objects_comes_in_parts_that_nodes_take() -> None:
+    names = [f"{number:06} {mark * 200}" for number in range(6_000) for mark in ("x", "\N{OX}")]
+    entries = [ObjectInfo(name, "Thing", "0" * 40) for name in names]
+    parts = in_parts(iter(entries))
+    assert [info for part in parts for info in part.entries] == entries
+    assert len(parts) > 1
+    assert all(len(encode_packet(part)) < Limits().frame for part in parts)
+    assert in_parts(iter(())) == [ObjectList(())]
+    assert in_parts(iter(entries[:99])) == [ObjectList(tuple(entries[:99]))]

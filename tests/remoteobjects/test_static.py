@@ -10,7 +10,22 @@ from typing import Annotated, Any, Final
 
 import pytest
 
-from everywire import ModelError, Node, Object, Policy, Property, Role, connect, i32, prop, signal, slot, u8
+from everywire import (
+    Code,
+    Limits,
+    ModelError,
+    Node,
+    Object,
+    Policy,
+    Property,
+    Role,
+    connect,
+    i32,
+    prop,
+    signal,
+    slot,
+    u8,
+)
 from everywire.codec.qdatastream import Point, TypeId
 from everywire.model import contract_of
 from everywire.remoteobjects import CONSTANT, READWRITE, CppType, RemoteObjects, cpp_enum, open_session
@@ -341,3 +356,36 @@ async def test_a_link_that_had_a_static_replica_reaches_what_is_published_later(
         await peer.send(Invoke("other", CallKind.WRITE_PROPERTY, zoom, (7,), 1, -1))
         await peer.result(1)
         assert node.published["other"].object.zoom == 7
+
+
+async def test_who_sees_nothing_does_not_learn_which_types_are_known(tmp_path: Path) -> None:
+    policy = Policy(role=lambda _: Role.STRANGER)
+    index = layout_of(contract_of(Camera)).slots["shift"]
+    async with hosting(tmp_path, camera=Camera(), policy=policy) as (_, url), raw_node(url, extended=True) as peer:
+        for name in ("camera", "nothing"):
+            for cls in ("Spot", "Unknown"):
+                value = Typed(cls, {"x": 1, "label": "a"})
+                types = {cls: TYPES["Spot"]}
+                packet = Invoke(name, CallKind.METHOD, index, (value,), 1, -1)
+                fault = await peer.refusal(encode_packet(packet, QTRO_2_0, types))
+                assert (fault.code, fault.message) == (Code.NOT_FOUND, "no such object or member")
+
+
+async def test_a_link_remembers_few_of_the_names_that_are_gone(tmp_path: Path) -> None:
+    limits = Limits(drain=0.0, objects_per_link=4)
+    async with hosting(tmp_path, limits=limits) as (node, url), raw_node(url) as peer:
+        for number in range(20):
+            name = f"camera {number}"
+            node.publish(Camera(), name)
+            await peer.find(ObjectList)
+            await peer.send(AddObject(name, True))
+            await peer.find(InitDynamic)
+            if number % 2:
+                await peer.send(RemoveObject(name))
+                await peer.fence()
+            node.withdraw(name)
+        (session,) = node._servers[0].sessions
+        assert len(session._dynamic) <= 4
+        assert len(session._forgetful) <= 4
+        assert len(session._known) <= 4
+        assert session.attached == ()

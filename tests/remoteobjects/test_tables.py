@@ -223,6 +223,7 @@ async def test_what_a_model_is_not_asked_is_refused_and_harms_nobody(folder: Pat
         (TableMethod.ROWS, (w.indexes(CELL), w.indexes(CELL))),
         (TableMethod.HEADERS, (1, 2, 3)),
         (TableMethod.SET_CURRENT, (w.indexes(CELL), "all")),
+        (TableMethod.SET_CURRENT, (w.indexes(((-1, 0),)), 0x13)),
         (TableMethod.SET_DATA, (w.indexes(()), 1.0, 2)),
         (TableMethod.SET_DATA, (w.indexes(((1, 1),)), "warm", 2)),
         (TableMethod.SET_DATA, (w.indexes(((99, 1),)), 1.0, 2)),

@@ -89,6 +89,8 @@ def test_a_table_may_be_empty_when_its_rows_have_a_type() -> None:
 def test_what_is_no_column_is_refused() -> None:
     with pytest.raises(ModelError, match="no field lever"):
         TableSource(readings(1), columns=["lever"])
+    with pytest.raises(ModelError, match="headers name what is no column: lever"):
+        TableSource([{"level": 1}], headers={"lever": "Level"})
     with pytest.raises(ModelError, match="writable names what is no column: lever"):
         TableSource(readings(1), writable=["lever"])
     with pytest.raises(ModelError, match="rows are dataclasses"):

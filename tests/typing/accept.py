@@ -310,7 +310,7 @@ async def tables() -> None:
         assert_type(table.row_count, int)
         async for row in table:
             assert_type(row, Reading)
-        table.rows_inserted.connect(lambda parent, first, last: print(parent, first, last))
+        table.rows_inserted.connect(print)
         await table.set_data(0, 0, 22.5)
     async with connect("local:x", "readings", Table[Reading].caching(100)) as kept:
         assert_type(await kept.row(1), Reading)

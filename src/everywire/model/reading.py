@@ -149,7 +149,8 @@ def _property(cls: type[Object], name: str, handle: Property[Any]) -> Member:
         annotation = type(handle.default)
     type_ = bounded(_type(annotation), handle.minimum, handle.maximum)
     if child_type(type_) is not None and isinstance(handle.default, Object):
-        raise ModelError("all objects would share the child: use prop(factory=Pump)")
+        kind = type(handle.default).__name__
+        raise ModelError(f"all objects would share the child: use prop(factory={kind}), or a function that makes one")
     try:
         type_.convert(handle.initial())
     except ModelError as error:

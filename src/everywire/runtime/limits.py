@@ -56,7 +56,7 @@ class Limits:
     children: int = 1024
     """Child objects of one object, all the way down: of ours that is published, and of a host's that we use."""
     depth: int = 64
-    """Values inside of values over HTTP; a deeper one is refused before it is followed. On other wires it is always 64."""
+    """Values inside of values over HTTP; a deeper one is refused before it is followed. On other wires it is 64."""
     calls_per_second: float | None = 1000.0
     """Of one remote peer; beyond it the link is not read for a while. Links on this machine have no rate limit."""
     calls_burst: int = 2000

@@ -40,9 +40,9 @@ class Policy:
     """Rules for one object or node.
 
     *role* gives a caller's role. *required* holds, by member name, the least role for it; without an entry VIEWER
-    reads, hears and calls slots that only read, OPERATOR calls and writes. *hide* makes a refused member look absent (NOT_FOUND) instead of
-    PERMISSION_DENIED. Change it with `require` and `forget`: both hold from the next call on, and links whose callers
-    may no longer see an object lose it.
+    reads, hears and calls slots that only read, OPERATOR calls and writes. *hide* makes a refused member look absent
+    (NOT_FOUND) instead of PERMISSION_DENIED. Change it with `require` and `forget`: both hold from the next call on,
+    and links whose callers may no longer see an object lose it.
     """
 
     role: Callable[[Caller], Role] = default_role

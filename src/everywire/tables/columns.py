@@ -129,6 +129,8 @@ def columns_of(
         raise ModelError(f"{kind.cls.__name__} has no field {', '.join(unknown)}")
     if not isinstance(writable, bool) and (unknown := [name for name in writable if name not in chosen]):
         raise ModelError(f"writable names what is no column: {', '.join(unknown)}")
+    if unknown := [name for name in headers if name not in chosen]:
+        raise ModelError(f"headers name what is no column: {', '.join(unknown)}")
     written = chosen if writable is True else writable or ()
     return tuple(Column(name, _type(name, types), headers.get(name, name), name in written) for name in chosen)
 

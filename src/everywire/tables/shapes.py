@@ -101,7 +101,7 @@ def shape_of(row_type: type | None, columns: Sequence[str], roles: Mapping[int, 
         if place is not None:
             places.append(Place(wanted.name, place.column, place.roles, wanted))
         elif wanted.required:
-            offered = ", ".join([*by_column, *by_role]) or "nothing"
+            offered = ", ".join(dict.fromkeys((*by_column, *by_role))) or "nothing"
             raise ModelError(f"the table has no column and no role for {node.name}.{wanted.name}; it has {offered}")
     return RowShape(node, tuple(places))
 

@@ -125,7 +125,8 @@ def parse_address(text: str, *, settings: Collection[str] = ()) -> Address:
     """
     match = _SHAPE.fullmatch(text)
     if match is None or match["transport"] not in SETTINGS:
-        raise AddressError(f"{text!r} is not an address: {LOOKS}")
+        foreign = text.startswith(("http:", "https:", "dbus:"))
+        raise AddressError(f"{text!r} {'belongs to another wire' if foreign else 'is not an address'}: {LOOKS}")
     address = Address(match["wire"], match["transport"], match["rest"], _parse_settings(text, match["settings"] or ""))
     _check_settings(text, address, SETTINGS[address.transport].union(settings))
     _check_rest(text, address)

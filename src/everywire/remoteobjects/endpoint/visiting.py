@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from everywire.codec.qdatastream import Reader
 from everywire.errors import Code, Fault, LinkError
-from everywire.model import Caller
+from everywire.model import Caller, Contract
 from everywire.remoteobjects.codec import (
     AddObject,
     Dialect,
@@ -31,6 +32,7 @@ from everywire.remoteobjects.endpoint.extending import HostExtension
 from everywire.remoteobjects.engine import Broken, Engine, Skipped, invoke_head
 from everywire.remoteobjects.wire.doors import Refused, careful_invoke
 from everywire.remoteobjects.wire.hosting import Hosted
+from everywire.remoteobjects.wire.layout import definition_of
 from everywire.remoteobjects.wire.memos import answer, entry, kept
 from everywire.runtime import audit
 from everywire.runtime.gate import Door, authorize
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 """One for all links: an empty set has 216 bytes."""
+
+_NO_CLASSES: Final[Mapping[str, Contract]] = MappingProxyType({})
 
 LARGEST_LIST: Final = 3 * 1024 * 1024
 """Bytes of one list of objects, about; a node takes frames of `Limits.frame`."""
@@ -64,6 +68,7 @@ class HostSession(InboundLink):
         "_forgetful",
         "_gone",
         "_hidden",
+        "_known",
         "_server",
         "attached",
         "extended",
@@ -76,6 +81,8 @@ class HostSession(InboundLink):
         """The objects that the caller might not see when it was last looked at."""
         self._dynamic = self._exact = _NOTHING
         """The objects that it has by their definitions, and those of replicas generated from a .rep."""
+        self._known: Mapping[str, Contract] = _NO_CLASSES
+        """The classes of withdrawn objects of which it has kept a dynamic replica."""
         self._forgetful = _NOTHING
         """The objects whose replicas it has thrown away, and so those of their children and memos."""
         self.extended = False
@@ -195,6 +202,12 @@ class HostSession(InboundLink):
         self.forget(hosted.doors)
         if hosted.name in self._exact:
             self._keep_exact(self._exact - {hosted.name})
+        if hosted.name in self._dynamic and hosted.name not in self._known:
+            self._known = {**self._known, hosted.name: hosted.contract}
+            if len(self._known) > self.limits.objects_per_link:  # a host may have ever new names
+                oldest = next(iter(self._known))
+                self._dynamic -= {oldest}
+                self._forget_class(oldest)
 
     def child_shown(self, child: Hosted, root: Hosted) -> None:
         """A child object of the published *root* can be called from now on."""
@@ -327,6 +340,10 @@ class HostSession(InboundLink):
         hosted = self._server.hosted.get(packet.name)
         if hosted is None or not self._may_attach(hosted):
             return  # as Qt: a node that waits for an absent object hears nothing
+        if not packet.dynamic and self._knows_another_class(hosted):
+            log.info("%s has a replica of %s from when that had another class", self.caller, hosted.name)
+            return
+        self._forget_class(hosted.name)
         if len(self.attached) >= self.limits.objects_per_link and hosted.name not in self.attached:
             self.refusals["objects_per_link"] += 1
             return
@@ -392,10 +409,20 @@ class HostSession(InboundLink):
 
     def _released(self, name: str) -> None:
         """The node has no replica of that name any more; its next one may be of the other kind."""
-        if name in self.attached:
+        if name in self.attached and len(self._forgetful) < self.limits.objects_per_link:
             self._forgetful |= {name}
         self._detach(name)
         self._dynamic -= {name}
+        self._forget_class(name)
+
+    def _forget_class(self, name: str) -> None:
+        if name in self._known:
+            self._known = {known: cls for known, cls in self._known.items() if known != name} or _NO_CLASSES
+
+    def _knows_another_class(self, hosted: Hosted) -> bool:
+        """Return whether a dynamic replica that comes back was one of another class: a program of Qt would crash."""
+        known = self._known.get(hosted.name)
+        return known is not None and definition_of(known) != definition_of(hosted.contract)
 
     def _pong(self, name: str) -> None:
         if name == HELLO:
@@ -408,8 +435,12 @@ class HostSession(InboundLink):
         reader = Reader(event.body, order=self.dialect.order, version=self.dialect.version)
         if reader.read_int("u16") == PacketId.INVOKE:
             serial = self.dialect.numbers.serial.unpack_from(event.body, len(event.body) - 8)[0]
+            name, call, index = reader.read_string(), reader.read_int("i32"), reader.read_int("i32")
+            door = self._engine.routes.get(invoke_head(name, call, index, self.dialect))
             fault = Fault(Code.INVALID_ARGUMENT, str(event.error), may_have_run=False)
-            self.refuse(reader.read_string(), serial, fault)
+            if door is None:  # not even which types are known here
+                fault = Fault(Code.NOT_FOUND, "no such object or member", may_have_run=False)
+            self.refuse(name, serial, self._what_to_tell(Refused(name, serial, fault, door)))
 
 
 def refused_certificate(peer: Peer, reason: str) -> None:

@@ -280,7 +280,9 @@ class Channel:
 
     def when_valid(self, done: Callable[[Exception | None], object]) -> None:
         """Call *done* when the replica is valid, with that of its children that need more than their first values."""
-        waiting = [link.channel for link in self.replica.children.values() if not getattr(link.channel, "is_settled", True)]
+        waiting = [
+            link.channel for link in self.replica.children.values() if not getattr(link.channel, "is_settled", True)
+        ]
 
         def settled(_error: Exception | None, channel: Channel | None = None) -> None:
             waiting[:] = [other for other in waiting if other is not channel]
@@ -331,9 +333,7 @@ class Channel:
         elif link.extended:
             vars(instance)[name] = self._stream(member)
 
-    def _call_frame(
-        self, link: Link, call: CallKind, index: int, member: Member, value: Any, serial: int
-    ) -> bytes:
+    def _call_frame(self, link: Link, call: CallKind, index: int, member: Member, value: Any, serial: int) -> bytes:
         look = self._sent(member.parameters[0], self._offered.members[member.name].parameters[0])
         dialect = link.engine.dialect
         head = invoke_head(self.replica.name, call, index, dialect)

@@ -269,6 +269,10 @@ def _is_cell(value: Any) -> bool:
     return bool(value) and _is_places(value)
 
 
+def _is_selectable(value: Any) -> bool:
+    return _is_places(value) and all(place.row >= 0 and place.column >= 0 for place in value)
+
+
 def _is_integers(value: Any) -> bool:
     if not isinstance(value, list):
         return False
@@ -290,7 +294,7 @@ _CHECKS: Final[dict[str, _Check]] = {
     "size_of": lambda given: _checked(given, _is_places),
     "cells": lambda given: _checked(given, _is_cell, _is_cell, _is_integers),
     "headers": lambda given: _checked(given, _is_integers, _is_integers, _is_integers),
-    "current": lambda given: _checked(given, _is_places, _is_integer),
+    "current": lambda given: _checked(given, _is_selectable, _is_integer),
     "set_data": lambda given: _checked(given, _is_cell, lambda _: True, _is_integer),
 }
 
