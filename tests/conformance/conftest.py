@@ -25,6 +25,9 @@ QT_LOOPS: Final = frozenset({"qasync", "qtasyncio"})
 BESIDE_QT: Final = frozenset({"local", "http", "dbus"})
 """The wires that `make test` runs on Qt's loops, one of each protocol; `make soak` runs all of them."""
 
+ON_EVERY_WIRE: Final = BESIDE_QT | {"memory"}
+"""Of pairs of wires `make test` runs those with one of these; `make soak` runs each with each."""
+
 ON_ONE_LOOP: Final = {
     **dict.fromkeys(("localabstract", "local_qt5", "registry", "http_local"), "uvloop"),
     **dict.fromkeys(("https", "ws", "dbus_local"), "asyncio"),
@@ -118,9 +121,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_left_out(item: pytest.Function) -> bool:
-    """Return whether a test runs on a kind of loop that says nothing new about its wire."""
+    """Return whether a test says nothing new: of its wire on this kind of loop, or of a pair of wires."""
     given = item.callspec.params if hasattr(item, "callspec") else {}
     wires = {wire.name for wire in given.values() if isinstance(wire, Wire)}
+    if "other_place" in given and not wires & ON_EVERY_WIRE:
+        return True
     loop = given.get("loop_kind")
     if loop in QT_LOOPS:
         return bool(wires) and not wires <= BESIDE_QT

@@ -154,8 +154,11 @@ class LoopLink(asyncio.Protocol):
         # asyncio's TLS transport breaks when closed twice, and an end of the peer has closed it already.
         if not self._transport.is_closing():
             self._transport.close()
+        loop = asyncio.get_running_loop()
         if self.unsent:
-            self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self._give_up)
+            self._deadline = loop.call_later(CLOSE_TIMEOUT, self._give_up)
+        elif self._tls is not None and not self._lost:
+            self._deadline = loop.call_later(FAREWELL, self._transport.abort)  # Qt, for one, never says good-bye
 
     def abort(self) -> None:
         self._closing = True
@@ -176,6 +179,10 @@ class LoopLink(asyncio.Protocol):
     def _give_up(self) -> None:
         self._failure = not_taken(self.peer.transport, self.unsent)
         self._transport.abort()
+
+
+FAREWELL: Final = 1.0
+"""Seconds that a TLS link, all of which is sent, waits for the peer to say that it has ended, too."""
 
 
 def _ignore(_data: bytes, /) -> None:
