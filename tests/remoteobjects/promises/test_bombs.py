@@ -25,7 +25,7 @@ from everywire.runtime.limits import DEFAULT_LIMITS, KIB, MIB
 from tests.harness import SOAK
 from tests.remoteobjects.promises.conftest import Figures
 
-SOON: Final = 50.0
+SOON: Final = 50.0 if SOAK else 400.0  # `make test` runs beside others, and measures coverage
 LITTLE: Final = 4.0
 SIZE: Final = 256 * KIB
 DEPTHS: Final = (1_000, 100_000)
@@ -163,7 +163,7 @@ def test_sound_values_cost_a_bounded_multiple_of_their_bytes(figure: Figures) ->
 
         took, grown = cost(receive)
         figure(f"256 KiB of {what}, memory", grown, "MiB", at_most=LITTLE)
-        figure(f"256 KiB of {what}, read in", took, "ms of CPU", at_most=(4 if SOAK else 16) * SOON)  # beside others
+        figure(f"256 KiB of {what}, read in", took, "ms of CPU", at_most=4 * SOON)
 
 
 def test_a_map_whose_keys_have_one_hash_is_refused(figure: Figures) -> None:
