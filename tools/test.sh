@@ -7,8 +7,7 @@ cd "$(dirname "$0")/.."
 
 python=.venv/bin/python minimum=$1
 shift
-first=(tests/conformance tests/dbus tests/laws tests/interop tests/sync tests/transport tests/tables
-    tests/remoteobjects/promises) # about half of the time
+first=(tests/conformance tests/dbus tests/laws tests/interop tests/sync tests/transport tests/tables) # about half of the time
 rm -f .coverage .coverage.* .coverage-*
 
 part() { # $1: name; the rest: for pytest

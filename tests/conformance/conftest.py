@@ -28,6 +28,10 @@ BESIDE_QT: Final = frozenset({"local", "http", "dbus"})
 ON_EVERY_WIRE: Final = BESIDE_QT | {"memory"}
 """Of pairs of wires `make test` runs those with one of these; `make soak` runs each with each."""
 
+SAME_BYTES: Final = frozenset({"localabstract", "tls", "ws", "registry", "https", "http_local"})
+"""The wires that `make test` spares what is about bytes alone, for they carry those of another; `make soak` does not."""
+ABOUT_BYTES: Final = frozenset({"test_values.py", "test_contracts.py"})
+
 ON_ONE_LOOP: Final = {
     **dict.fromkeys(("localabstract", "local_qt5", "registry", "http_local"), "uvloop"),
     **dict.fromkeys(("https", "ws", "dbus_local"), "asyncio"),
@@ -125,6 +129,8 @@ def _is_left_out(item: pytest.Function) -> bool:
     given = item.callspec.params if hasattr(item, "callspec") else {}
     wires = {wire.name for wire in given.values() if isinstance(wire, Wire)}
     if "other_place" in given and not wires & ON_EVERY_WIRE:
+        return True
+    if item.path.name in ABOUT_BYTES and wires & SAME_BYTES:
         return True
     loop = given.get("loop_kind")
     if loop in QT_LOOPS:
