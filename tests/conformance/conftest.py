@@ -29,7 +29,7 @@ ON_EVERY_WIRE: Final = BESIDE_QT | {"memory"}
 """Of pairs of wires `make test` runs those with one of these; `make soak` runs each with each."""
 
 SAME_BYTES: Final = frozenset({"localabstract", "tls", "ws", "registry", "https", "http_local"})
-"""The wires that `make test` spares what is about bytes alone, for they carry those of another; `make soak` does not."""
+"""The wires that `make test` spares what is about bytes alone: they carry those of another. `make soak` does not."""
 ABOUT_BYTES: Final = frozenset({"test_values.py", "test_contracts.py"})
 
 ON_ONE_LOOP: Final = {
