@@ -33,6 +33,7 @@ from everywire.remoteobjects.rep.tree import (
     SlotDecl,
     UseEnum,
 )
+from tests.harness import unmeasured
 from tests.remoteobjects.rep.repc import CORPUS, FILES
 from tests.remoteobjects.rep.trees import reps
 
@@ -330,9 +331,10 @@ def test_what_an_error_says_of_a_word_without_end_has_one() -> None:
     ids=["flags", "classes", "one name"],
 )
 def test_the_time_for_a_file_grows_with_its_size_and_not_faster(text: str) -> None:
-    begun = time.process_time()
-    python_source(parse(text))
-    assert time.process_time() - begun < 30.0, "72 s when it grew with the square; coverage doubles what is left"
+    with unmeasured():
+        begun = time.process_time()
+        python_source(parse(text))
+        assert time.process_time() - begun < 10.0, "72 s when it grew with the square"
 
 
 def test_a_large_file_is_read_in_time() -> None:
